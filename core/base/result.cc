@@ -17,6 +17,7 @@ std::string_view ErrorKindName(ErrorKind kind) {
     case ErrorKind::kUnsupported: return "unsupported";
     case ErrorKind::kOverloaded: return "overloaded";
     case ErrorKind::kCancelled: return "cancelled";
+    case ErrorKind::kLimit: return "limit";
     case ErrorKind::kInternal: return "internal";
   }
   return "unknown";

@@ -20,6 +20,7 @@ enum class ErrorKind : uint8_t {
   kUnsupported,
   kOverloaded,  ///< refused for want of room; try again later
   kCancelled,
+  kLimit,       ///< a configured limit was exceeded; the message names it
   kInternal,    ///< a bug of ours
 };
 std::string_view ErrorKindName(ErrorKind kind);
