@@ -9,11 +9,13 @@ namespace picket {
 using Duration = std::chrono::nanoseconds;
 using Milliseconds = std::chrono::milliseconds;
 
-/// Wall-clock instants. Units: milliseconds since the Unix epoch (samples), nanoseconds (logs, spans).
+/// Wall-clock instants. Units: milliseconds since the Unix epoch (samples), nanoseconds (logs,
+/// spans).
 using UnixMs = int64_t;
 using UnixNs = int64_t;
 
-/// Time as the program sees it. Injected wherever a decision depends on time. Threads: all methods from any thread.
+/// Time as the program sees it. Injected wherever a decision depends on time. Threads: all methods
+/// from any thread.
 class Clock {
  public:
   virtual ~Clock() = default;

@@ -29,20 +29,28 @@ spdlog::logger& Logger() {
 
 spdlog::level::level_enum ToSpdlog(Level level) {
   switch (level) {
-    case Level::kDebug: return spdlog::level::debug;
-    case Level::kInfo: return spdlog::level::info;
-    case Level::kWarn: return spdlog::level::warn;
-    case Level::kError: return spdlog::level::err;
+    case Level::kDebug:
+      return spdlog::level::debug;
+    case Level::kInfo:
+      return spdlog::level::info;
+    case Level::kWarn:
+      return spdlog::level::warn;
+    case Level::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
 
 std::string_view Name(Level level) {
   switch (level) {
-    case Level::kDebug: return "debug";
-    case Level::kInfo: return "info";
-    case Level::kWarn: return "warn";
-    case Level::kError: return "error";
+    case Level::kDebug:
+      return "debug";
+    case Level::kInfo:
+      return "info";
+    case Level::kWarn:
+      return "warn";
+    case Level::kError:
+      return "error";
   }
   return "info";
 }
@@ -59,8 +67,10 @@ std::string Now() {
 
 void AppendLogfmtValue(std::string& out, std::string_view v) {
   const bool plain = !v.empty() && v.find_first_of(" \"=\\\n\r\t") == std::string_view::npos;
-  if (plain && IsValidUtf8(v)) out += v;
-  else AppendJsonQuoted(out, v);
+  if (plain && IsValidUtf8(v))
+    out += v;
+  else
+    AppendJsonQuoted(out, v);
 }
 
 }  // namespace

@@ -12,7 +12,8 @@
 
 namespace picket::log {
 
-/// error = data lost or a human needed; warn = odd but recovered; info = lifecycle; debug = per batch.
+/// error = data lost or a human needed; warn = odd but recovered; info = lifecycle; debug = per
+/// batch.
 enum class Level : uint8_t { kDebug, kInfo, kWarn, kError };
 enum class Format : uint8_t { kLogfmt, kJson };
 
@@ -32,10 +33,18 @@ struct Field {
 /// A sentence and its fields: log::Info("Target is up", {{"job", job}, {"instance", instance}}).
 /// Cost: formats only when the level is enabled at the sink; keep off per-item paths.
 void Write(Level level, std::string_view message, std::initializer_list<Field> fields = {});
-inline void Debug(std::string_view m, std::initializer_list<Field> f = {}) { Write(Level::kDebug, m, f); }
-inline void Info(std::string_view m, std::initializer_list<Field> f = {}) { Write(Level::kInfo, m, f); }
-inline void Warn(std::string_view m, std::initializer_list<Field> f = {}) { Write(Level::kWarn, m, f); }
-inline void Error(std::string_view m, std::initializer_list<Field> f = {}) { Write(Level::kError, m, f); }
+inline void Debug(std::string_view m, std::initializer_list<Field> f = {}) {
+  Write(Level::kDebug, m, f);
+}
+inline void Info(std::string_view m, std::initializer_list<Field> f = {}) {
+  Write(Level::kInfo, m, f);
+}
+inline void Warn(std::string_view m, std::initializer_list<Field> f = {}) {
+  Write(Level::kWarn, m, f);
+}
+inline void Error(std::string_view m, std::initializer_list<Field> f = {}) {
+  Write(Level::kError, m, f);
+}
 
 /// Lets one message a period through for each call site and says how many it held back.
 class RateLimit {

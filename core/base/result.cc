@@ -9,16 +9,26 @@ namespace picket {
 
 std::string_view ErrorKindName(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kInvalidArgument: return "invalid argument";
-    case ErrorKind::kNotFound: return "not found";
-    case ErrorKind::kIo: return "i/o";
-    case ErrorKind::kTimeout: return "timeout";
-    case ErrorKind::kCorrupt: return "corrupt";
-    case ErrorKind::kUnsupported: return "unsupported";
-    case ErrorKind::kOverloaded: return "overloaded";
-    case ErrorKind::kCancelled: return "cancelled";
-    case ErrorKind::kLimit: return "limit";
-    case ErrorKind::kInternal: return "internal";
+    case ErrorKind::kInvalidArgument:
+      return "invalid argument";
+    case ErrorKind::kNotFound:
+      return "not found";
+    case ErrorKind::kIo:
+      return "i/o";
+    case ErrorKind::kTimeout:
+      return "timeout";
+    case ErrorKind::kCorrupt:
+      return "corrupt";
+    case ErrorKind::kUnsupported:
+      return "unsupported";
+    case ErrorKind::kOverloaded:
+      return "overloaded";
+    case ErrorKind::kCancelled:
+      return "cancelled";
+    case ErrorKind::kLimit:
+      return "limit";
+    case ErrorKind::kInternal:
+      return "internal";
   }
   return "unknown";
 }

@@ -14,14 +14,14 @@ namespace picket {
 enum class ErrorKind : uint8_t {
   kInvalidArgument,  ///< the input is wrong; trying again will not help
   kNotFound,
-  kIo,          ///< the operating system or a socket said no
+  kIo,  ///< the operating system or a socket said no
   kTimeout,
-  kCorrupt,     ///< bytes that were once good are not
+  kCorrupt,  ///< bytes that were once good are not
   kUnsupported,
   kOverloaded,  ///< refused for want of room; try again later
   kCancelled,
-  kLimit,       ///< a configured limit was exceeded; the message names it
-  kInternal,    ///< a bug of ours
+  kLimit,     ///< a configured limit was exceeded; the message names it
+  kInternal,  ///< a bug of ours
 };
 std::string_view ErrorKindName(ErrorKind kind);
 
@@ -32,7 +32,8 @@ struct Position {
   int column = 0;
 };
 
-/// One failure with its place and the chain of what was being done. Cost: one pointer; allocates only when made.
+/// One failure with its place and the chain of what was being done. Cost: one pointer; allocates
+/// only when made.
 class [[nodiscard]] Error {
  public:
   Error(ErrorKind kind, std::string message)
@@ -80,9 +81,7 @@ using Status = Result<void>;
 inline std::unexpected<Error> Fail(ErrorKind kind, std::string message) {
   return std::unexpected<Error>(Error(kind, std::move(message)));
 }
-inline std::unexpected<Error> Fail(Error error) {
-  return std::unexpected<Error>(std::move(error));
-}
+inline std::unexpected<Error> Fail(Error error) { return std::unexpected<Error>(std::move(error)); }
 /// Errors of the system: "open /x: No such file or directory".
 Error ErrnoError(std::string_view what, int errno_value);
 
@@ -91,25 +90,25 @@ Error ErrnoError(std::string_view what, int errno_value);
 #define PICKET_CONCAT_(a, b) a##b
 #define PICKET_CONCAT(a, b) PICKET_CONCAT_(a, b)
 /// PICKET_TRY(expr): returns the error of a Status or Result from this function.
-#define PICKET_TRY(expr)                                                       \
-  do {                                                                         \
-    if (auto picket_try_ = (expr); !picket_try_)                               \
+#define PICKET_TRY(expr)                                                           \
+  do {                                                                             \
+    if (auto picket_try_ = (expr); !picket_try_)                                   \
       return ::std::unexpected<::picket::Error>(::std::move(picket_try_).error()); \
   } while (false)
 /// PICKET_ASSIGN(auto x, expr): binds the value or returns the error.
 #define PICKET_ASSIGN(lhs, expr) PICKET_ASSIGN_(PICKET_CONCAT(picket_r_, __LINE__), lhs, expr)
-#define PICKET_ASSIGN_(tmp, lhs, expr)                                         \
-  auto tmp = (expr);                                                           \
+#define PICKET_ASSIGN_(tmp, lhs, expr)                                           \
+  auto tmp = (expr);                                                             \
   if (!tmp) return ::std::unexpected<::picket::Error>(::std::move(tmp).error()); \
   lhs = *::std::move(tmp)
 /// The same inside a coroutine.
-#define PICKET_CO_TRY(expr)                                                    \
-  do {                                                                         \
-    if (auto picket_try_ = (expr); !picket_try_)                               \
+#define PICKET_CO_TRY(expr)                                                           \
+  do {                                                                                \
+    if (auto picket_try_ = (expr); !picket_try_)                                      \
       co_return ::std::unexpected<::picket::Error>(::std::move(picket_try_).error()); \
   } while (false)
 #define PICKET_CO_ASSIGN(lhs, expr) PICKET_CO_ASSIGN_(PICKET_CONCAT(picket_r_, __LINE__), lhs, expr)
-#define PICKET_CO_ASSIGN_(tmp, lhs, expr)                                      \
-  auto tmp = (expr);                                                           \
+#define PICKET_CO_ASSIGN_(tmp, lhs, expr)                                           \
+  auto tmp = (expr);                                                                \
   if (!tmp) co_return ::std::unexpected<::picket::Error>(::std::move(tmp).error()); \
   lhs = *::std::move(tmp)

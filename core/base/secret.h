@@ -8,7 +8,8 @@
 
 namespace picket {
 
-/// A value that must not be seen: formats as "<secret>". Reveal() is the only way out and is grepped for in review.
+/// A value that must not be seen: formats as "<secret>". Reveal() is the only way out and is
+/// grepped for in review.
 class Secret {
  public:
   Secret() = default;

@@ -54,7 +54,8 @@ int EditDistance(std::string_view a, std::string_view b) {
 
 std::string NearestName(std::string_view word, std::span<const std::string> candidates,
                         int max_distance) {
-  const int limit = std::min<int>(max_distance, std::max<int>(1, static_cast<int>(word.size()) / 2));
+  const int limit =
+      std::min<int>(max_distance, std::max<int>(1, static_cast<int>(word.size()) / 2));
   std::string best;
   int best_distance = limit + 1;
   for (const std::string& c : candidates) {
@@ -102,14 +103,26 @@ void AppendJsonQuoted(std::string& out, std::string_view text) {
       continue;
     }
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
-        if (c < 0x20 || c == 0x7F) out += fmt::format("\\u{:04x}", c);
-        else out += static_cast<char>(c);
+        if (c < 0x20 || c == 0x7F)
+          out += fmt::format("\\u{:04x}", c);
+        else
+          out += static_cast<char>(c);
     }
     ++i;
   }
@@ -128,7 +141,8 @@ std::string FormatFloat(double value) {
   if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
   const double magnitude = std::fabs(value);
   char buffer[400];
-  // Go's 'f' below 1e21 and from 1e-6, else 'e' with at least two exponent digits, as std::to_chars prints it.
+  // Go's 'f' below 1e21 and from 1e-6, else 'e' with at least two exponent digits, as std::to_chars
+  // prints it.
   const bool fixed = magnitude == 0 || (magnitude >= 1e-6 && magnitude < 1e21);
   auto r = std::to_chars(buffer, buffer + sizeof buffer, value,
                          fixed ? std::chars_format::fixed : std::chars_format::scientific);

@@ -25,7 +25,8 @@ std::string_view Trim(std::string_view text);
 /// "\"" and control characters as JSON wants them, with the quotes. Invalid UTF-8 becomes U+FFFD.
 std::string JsonQuote(std::string_view text);
 void AppendJsonQuoted(std::string& out, std::string_view text);
-/// Shortest decimal that reads back as the same double, as Prometheus prints it in JSON ("+Inf", "NaN", 1e+21).
+/// Shortest decimal that reads back as the same double, as Prometheus prints it in JSON ("+Inf",
+/// "NaN", 1e+21).
 std::string FormatFloat(double value);
 bool IsValidUtf8(std::string_view text);
 

@@ -9,7 +9,8 @@ namespace picket {
 std::shared_ptr<Counter> Telemetry::AddCounter(const MetricRow& row, TelemetryLabels labels) {
   std::lock_guard lock(mutex_);
   for (const Entry& e : entries_)
-    if (auto c = e.counter.lock(); c && e.labels == labels && std::strcmp(e.row.name, row.name) == 0)
+    if (auto c = e.counter.lock();
+        c && e.labels == labels && std::strcmp(e.row.name, row.name) == 0)
       return c;
   auto counter = std::make_shared<Counter>();
   entries_.push_back({row, std::move(labels), counter, {}, {}, counter});
@@ -40,10 +41,14 @@ std::vector<Telemetry::Family> Telemetry::Collect() const {
   std::vector<Family> families;
   for (const Entry& e : entries_) {
     double value = 0;
-    if (auto c = e.counter.lock()) value = static_cast<double>(c->Value());
-    else if (auto g = e.gauge.lock()) value = g->Value();
-    else if (auto r = e.read.lock()) value = (*r)();
-    else continue;
+    if (auto c = e.counter.lock())
+      value = static_cast<double>(c->Value());
+    else if (auto g = e.gauge.lock())
+      value = g->Value();
+    else if (auto r = e.read.lock())
+      value = (*r)();
+    else
+      continue;
     auto it = std::find_if(families.begin(), families.end(),
                            [&](const Family& f) { return f.name == e.row.name; });
     if (it == families.end()) {

@@ -42,8 +42,9 @@ class Gauge {
 
 using TelemetryLabels = std::vector<std::pair<std::string, std::string>>;
 
-/// All metrics of the process. Components get handles at start-up and keep them; agent/telemetry renders a snapshot.
-/// Asking twice for the same row and labels gives the same handle, so that a reload continues its counters.
+/// All metrics of the process. Components get handles at start-up and keep them; agent/telemetry
+/// renders a snapshot. Asking twice for the same row and labels gives the same handle, so that a
+/// reload continues its counters.
 class Telemetry {
  public:
   std::shared_ptr<Counter> AddCounter(const MetricRow& row, TelemetryLabels labels = {});

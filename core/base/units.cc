@@ -47,8 +47,9 @@ Result<Bytes> ParseBytes(std::string_view text) {
   uint64_t number = 0;
   auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (ec != std::errc())
-    return Fail(ErrorKind::kInvalidArgument,
-                fmt::format("\"{}\" is not a size: expected a number with a unit like 64MiB", text));
+    return Fail(
+        ErrorKind::kInvalidArgument,
+        fmt::format("\"{}\" is not a size: expected a number with a unit like 64MiB", text));
   std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
   if (unit.empty()) return Bytes(number);
   for (const Unit& u : kByteUnits) {

@@ -26,8 +26,8 @@ Result<Bytes> ParseBytes(std::string_view text);
 /// The shortest exact form: "128MiB", "1000B".
 std::string FormatBytes(Bytes bytes);
 
-/// Prometheus durations: "1h30m", "15s", "10ms", "0"; units y w d h m s ms, largest first, each once, integers.
-/// Source: Prometheus documentation, configuration, <duration>.
+/// Prometheus durations: "1h30m", "15s", "10ms", "0"; units y w d h m s ms, largest first, each
+/// once, integers. Source: Prometheus documentation, configuration, <duration>.
 Result<Milliseconds> ParseDuration(std::string_view text);
 /// The same form back: "1h30m", "0s".
 std::string FormatDuration(Milliseconds duration);

@@ -7,22 +7,38 @@ namespace picket {
 
 std::string_view DropReasonName(DropReason reason) {
   switch (reason) {
-    case DropReason::kQueueFull: return "queue_full";
-    case DropReason::kRejected: return "rejected";
-    case DropReason::kPartial: return "partial";
-    case DropReason::kTooLarge: return "too_large";
-    case DropReason::kTooOld: return "too_old";
-    case DropReason::kInvalid: return "invalid";
-    case DropReason::kLimit: return "limit";
-    case DropReason::kMemory: return "memory";
-    case DropReason::kDiskFull: return "disk_full";
-    case DropReason::kCorrupt: return "corrupt";
-    case DropReason::kOutOfOrder: return "out_of_order";
-    case DropReason::kDuplicate: return "duplicate";
-    case DropReason::kFiltered: return "filtered";
-    case DropReason::kShutdown: return "shutdown";
-    case DropReason::kRotated: return "rotated";
-    case DropReason::kCount: break;
+    case DropReason::kQueueFull:
+      return "queue_full";
+    case DropReason::kRejected:
+      return "rejected";
+    case DropReason::kPartial:
+      return "partial";
+    case DropReason::kTooLarge:
+      return "too_large";
+    case DropReason::kTooOld:
+      return "too_old";
+    case DropReason::kInvalid:
+      return "invalid";
+    case DropReason::kLimit:
+      return "limit";
+    case DropReason::kMemory:
+      return "memory";
+    case DropReason::kDiskFull:
+      return "disk_full";
+    case DropReason::kCorrupt:
+      return "corrupt";
+    case DropReason::kOutOfOrder:
+      return "out_of_order";
+    case DropReason::kDuplicate:
+      return "duplicate";
+    case DropReason::kFiltered:
+      return "filtered";
+    case DropReason::kShutdown:
+      return "shutdown";
+    case DropReason::kRotated:
+      return "rotated";
+    case DropReason::kCount:
+      break;
   }
   return "unknown";
 }

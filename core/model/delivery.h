@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The promise "in = out + queued + dropped{reason}", and acknowledgements that travel back to where data came from.
+// The promise "in = out + queued + dropped{reason}", and acknowledgements that travel back to where
+// data came from.
 #pragma once
 #include <array>
 #include <atomic>
@@ -19,34 +20,35 @@ namespace picket {
 
 /// Why something was dropped: a closed list, so that dashboards can name them.
 enum class DropReason : uint8_t {
-  kQueueFull,        ///< oldest dropped because the byte cap was reached
-  kRejected,         ///< the backend said 4xx: it will never take it
-  kPartial,          ///< the backend took the request but not this part
-  kTooLarge,         ///< one item alone is over the backend's limit
-  kTooOld,           ///< age limit reached while waiting, or the backend's window has passed
-  kInvalid,          ///< not well-formed
-  kLimit,            ///< a configured limit (samples, labels, line length, series)
-  kMemory,           ///< the memory budget refused it
+  kQueueFull,  ///< oldest dropped because the byte cap was reached
+  kRejected,   ///< the backend said 4xx: it will never take it
+  kPartial,    ///< the backend took the request but not this part
+  kTooLarge,   ///< one item alone is over the backend's limit
+  kTooOld,     ///< age limit reached while waiting, or the backend's window has passed
+  kInvalid,    ///< not well-formed
+  kLimit,      ///< a configured limit (samples, labels, line length, series)
+  kMemory,     ///< the memory budget refused it
   kDiskFull,
-  kCorrupt,          ///< bytes on disk were damaged
+  kCorrupt,  ///< bytes on disk were damaged
   kOutOfOrder,
   kDuplicate,
-  kFiltered,         ///< a relabel rule or stage said so
-  kShutdown,         ///< the drain deadline passed and nothing durable holds it
-  kRotated,          ///< a log file went away before it could be read
+  kFiltered,  ///< a relabel rule or stage said so
+  kShutdown,  ///< the drain deadline passed and nothing durable holds it
+  kRotated,   ///< a log file went away before it could be read
   kCount
 };
 std::string_view DropReasonName(DropReason reason);
 
 /// The balance of one component. Units: items (samples, lines, spans, requests), named by `unit`.
-/// Invariant: in == out + queued + dropped, where queued is what in, out and dropped leave; it never goes below 0.
-/// Threads: any. Cost: a relaxed add.
+/// Invariant: in == out + queued + dropped, where queued is what in, out and dropped leave; it
+/// never goes below 0. Threads: any. Cost: a relaxed add.
 class Balance {
  public:
   Balance(std::string component, std::string instance, std::string unit);
   void In(uint64_t n) { in_.fetch_add(n, std::memory_order_relaxed); }
   void Out(uint64_t n) { out_.fetch_add(n, std::memory_order_relaxed); }
-  /// The one function through which data is lost: counts and logs (rate-limited), with an example if there is one.
+  /// The one function through which data is lost: counts and logs (rate-limited), with an example
+  /// if there is one.
   void Drop(DropReason reason, uint64_t n, std::string_view detail = {});
 
   struct Snapshot {
@@ -57,7 +59,7 @@ class Balance {
     uint64_t out = 0;
     uint64_t dropped = 0;
     std::vector<std::pair<std::string, uint64_t>> dropped_by_reason;  // only reasons that occurred
-    std::string last_drop;  // detail of the latest drop
+    std::string last_drop;                                            // detail of the latest drop
     int64_t queued() const { return static_cast<int64_t>(in - out - dropped); }
   };
   Snapshot Read() const;
@@ -75,7 +77,8 @@ class Balance {
   std::string last_drop_;
 };
 
-/// All balances of the process, for /metrics and the page. Same names give the same balance, so reloads continue it.
+/// All balances of the process, for /metrics and the page. Same names give the same balance, so
+/// reloads continue it.
 class BalanceBook {
  public:
   std::shared_ptr<Balance> Open(std::string component, std::string instance, std::string unit);
@@ -86,10 +89,10 @@ class BalanceBook {
   std::map<std::string, std::shared_ptr<Balance>> balances_;
 };
 
-/// A receipt that is settled once: when the last copy is gone, `done(ok)` runs with whether every holder said ok.
-/// Delivered means the backend said yes, or the data was dropped for good and counted; a holder that goes away
-/// without an answer (shutdown) makes it not ok, and the source keeps its checkpoint behind it.
-/// Threads: any; `done` runs on the thread that settles it.
+/// A receipt that is settled once: when the last copy is gone, `done(ok)` runs with whether every
+/// holder said ok. Delivered means the backend said yes, or the data was dropped for good and
+/// counted; a holder that goes away without an answer (shutdown) makes it not ok, and the source
+/// keeps its checkpoint behind it. Threads: any; `done` runs on the thread that settles it.
 class Receipt {
  public:
   using Done = std::function<void(bool ok)>;

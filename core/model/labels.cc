@@ -19,8 +19,10 @@ std::string Quote(std::string_view s) {
   std::string out = "\"";
   for (const char c : s) {
     if (c == '"' || c == '\\') out += '\\';
-    if (c == '\n') out += "\\n";
-    else out += c;
+    if (c == '\n')
+      out += "\\n";
+    else
+      out += c;
   }
   return out + '"';
 }
@@ -82,8 +84,10 @@ std::string_view Labels::Get(std::string_view name) const {
     const size_t mid = (lo + hi) / 2;
     const Pair p = (*this)[mid];
     if (p.name == name) return p.value;
-    if (p.name < name) lo = mid + 1;
-    else hi = mid;
+    if (p.name < name)
+      lo = mid + 1;
+    else
+      hi = mid;
   }
   return {};
 }
@@ -134,8 +138,10 @@ LabelsBuilder::LabelsBuilder(const Labels& base) {
 void LabelsBuilder::Set(std::string_view name, std::string_view value) {
   for (size_t i = 0; i < pairs_.size(); ++i) {
     if (pairs_[i].first != name) continue;
-    if (value.empty()) pairs_.erase(pairs_.begin() + static_cast<std::ptrdiff_t>(i));
-    else pairs_[i].second = value;
+    if (value.empty())
+      pairs_.erase(pairs_.begin() + static_cast<std::ptrdiff_t>(i));
+    else
+      pairs_[i].second = value;
     return;
   }
   if (!value.empty()) pairs_.emplace_back(name, value);
@@ -184,10 +190,14 @@ Matcher Matcher::Equal(std::string name, std::string value) {
 
 bool Matcher::Matches(std::string_view value) const {
   switch (type_) {
-    case Type::kEqual: return value == value_;
-    case Type::kNotEqual: return value != value_;
-    case Type::kRegex: return RE2::FullMatch({value.data(), value.size()}, regex_->re);
-    case Type::kNotRegex: return !RE2::FullMatch({value.data(), value.size()}, regex_->re);
+    case Type::kEqual:
+      return value == value_;
+    case Type::kNotEqual:
+      return value != value_;
+    case Type::kRegex:
+      return RE2::FullMatch({value.data(), value.size()}, regex_->re);
+    case Type::kNotRegex:
+      return !RE2::FullMatch({value.data(), value.size()}, regex_->re);
   }
   return false;
 }

@@ -15,8 +15,8 @@ namespace picket {
 
 inline constexpr std::string_view kMetricName = "__name__";
 
-/// A set of label pairs. Shape: sorted by name, names unique, no empty values (an empty value is an absent label).
-/// Ownership: one owned buffer; cheap to move. Cost: Get is a binary search.
+/// A set of label pairs. Shape: sorted by name, names unique, no empty values (an empty value is an
+/// absent label). Ownership: one owned buffer; cheap to move. Cost: Get is a binary search.
 class Labels {
  public:
   struct Pair {
@@ -65,8 +65,8 @@ class Labels {
 
  private:
   void Assign(std::vector<Pair> pairs);
-  std::string text_;             // name value name value ...
-  std::vector<uint32_t> ends_;   // where each of them ends in text_
+  std::string text_;            // name value name value ...
+  std::vector<uint32_t> ends_;  // where each of them ends in text_
 };
 
 /// Edits a label set: start from one, set and delete, take the result. Setting "" deletes.
@@ -98,7 +98,8 @@ class Matcher {
   const std::string& value() const { return value_; }
   bool Matches(std::string_view value) const;
   bool MatchesEmpty() const { return Matches({}); }
-  /// For a regex that is a plain list of words, a|b|c, those words; else empty. Lets an index look them up.
+  /// For a regex that is a plain list of words, a|b|c, those words; else empty. Lets an index look
+  /// them up.
   const std::vector<std::string>& Alternatives() const { return alternatives_; }
   std::string ToString() const;
 

@@ -16,7 +16,7 @@ namespace picket {
 
 /// One stream of lines: a file's stdout, say. Interned by the collector and shared by its batches.
 struct LogStream {
-  uint64_t id = 0;          ///< stable within the process; equal streams have equal ids
+  uint64_t id = 0;  ///< stable within the process; equal streams have equal ids
   Labels labels;
   std::string labels_text;  ///< `{a="b",c="d"}`, built once
 };
@@ -37,7 +37,8 @@ struct LogRecord {
 };
 
 /// Lines of one stream out of one read. Order: as in the file.
-/// Ownership: `arena` is shared by every holder and is freed with the last one; moved, never copied.
+/// Ownership: `arena` is shared by every holder and is freed with the last one; moved, never
+/// copied.
 struct LogBatch {
   std::shared_ptr<const LogStream> stream;
   std::shared_ptr<const std::string> arena;
@@ -53,7 +54,8 @@ struct LogBatch {
 class LogSink {
  public:
   virtual ~LogSink() = default;
-  /// Takes a share of the batch. Must not block. The sink draws the arena's bytes on the memory budget by itself.
+  /// Takes a share of the batch. Must not block. The sink draws the arena's bytes on the memory
+  /// budget by itself.
   virtual void OnLogs(const LogBatch& batch) = 0;
   /// Bytes the sink still holds; the collector stops reading when the sum is over its read-ahead.
   virtual uint64_t HeldBytes() const = 0;

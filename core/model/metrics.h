@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Samples between the rooms: how collectors and rules hand them in, how the store and the destinations take them.
+// Samples between the rooms: how collectors and rules hand them in, how the store and the
+// destinations take them.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -15,10 +16,12 @@
 
 namespace picket {
 
-/// Dense number of a series in this process: an index into arrays. Reused after its series has left the store.
+/// Dense number of a series in this process: an index into arrays. Reused after its series has left
+/// the store.
 using SeriesId = uint32_t;
 inline constexpr SeriesId kNoSeries = UINT32_MAX;
-/// Dense number of a source (a scrape target, a rule group, the host): series that get their samples in rows.
+/// Dense number of a source (a scrape target, a rule group, the host): series that get their
+/// samples in rows.
 using SourceId = uint32_t;
 
 /// The value that ends a series. Source: Prometheus model/value.
@@ -27,7 +30,14 @@ inline double StaleNan() { return std::bit_cast<double>(kStaleNanBits); }
 inline bool IsStaleNan(double v) { return std::bit_cast<uint64_t>(v) == kStaleNanBits; }
 
 enum class MetricType : uint8_t {
-  kUnknown, kCounter, kGauge, kHistogram, kGaugeHistogram, kSummary, kInfo, kStateset
+  kUnknown,
+  kCounter,
+  kGauge,
+  kHistogram,
+  kGaugeHistogram,
+  kSummary,
+  kInfo,
+  kStateset
 };
 std::string_view MetricTypeName(MetricType type);  // "counter", "gauge", ...
 
@@ -40,9 +50,11 @@ struct MetricMetadata {
 };
 
 /// All samples of one source at one instant.
-/// Shape: `series` and `values` have equal length; ids are unique in a row; a series that ends has the value StaleNan().
-///        `layout` is equal between two rows of a source exactly when their `series` are equal, element by element, so
-///        that consumers keep per-layout plans (label bytes, column slots) and do no per-sample lookup. It is never 0.
+/// Shape: `series` and `values` have equal length; ids are unique in a row; a series that ends has
+/// the value StaleNan().
+///        `layout` is equal between two rows of a source exactly when their `series` are equal,
+///        element by element, so that consumers keep per-layout plans (label bytes, column slots)
+///        and do no per-sample lookup. It is never 0.
 /// Ownership: borrowed for the call.
 struct SampleRow {
   SourceId source = 0;
@@ -52,29 +64,34 @@ struct SampleRow {
   std::span<const double> values;
 };
 
-/// A sample with a time of its own (exposition timestamps, backfill). Shape: ascending in time per series.
+/// A sample with a time of its own (exposition timestamps, backfill). Shape: ascending in time per
+/// series.
 struct TimedSample {
   SeriesId series;
   UnixMs timestamp_ms;
   double value;
 };
 
-/// The way in for samples: what collectors and rules see. Implemented by agent/wiring over the store and destinations.
-/// Threads: different sources from different threads at once; one source from one thread at a time.
+/// The way in for samples: what collectors and rules see. Implemented by agent/wiring over the
+/// store and destinations. Threads: different sources from different threads at once; one source
+/// from one thread at a time.
 class MetricIntake {
  public:
   virtual ~MetricIntake() = default;
   /// `name` is shown to people: "scrape shop 10.0.0.1:8080". Sources are few; open them once.
   virtual SourceId OpenSource(std::string name) = 0;
-  /// Ends the source. Series it still holds are released; write staleness markers with a last row before, if wanted.
+  /// Ends the source. Series it still holds are released; write staleness markers with a last row
+  /// before, if wanted.
   virtual void CloseSource(SourceId source) = 0;
-  /// The id for these final labels (after relabelling, with __name__), held by this source until Release. Cold path.
-  /// Errors: kOverloaded when new series are refused for want of memory; known series go on.
+  /// The id for these final labels (after relabelling, with __name__), held by this source until
+  /// Release. Cold path. Errors: kOverloaded when new series are refused for want of memory; known
+  /// series go on.
   virtual Result<SeriesId> Intern(SourceId source, const Labels& labels,
                                   std::shared_ptr<const MetricMetadata> metadata) = 0;
   /// The source will send no more of this series. Call after its staleness marker.
   virtual void Release(SourceId source, SeriesId series) = 0;
-  /// Hot path: one call a scrape. Cost: no lock, allocation, hash or label work per sample in steady state.
+  /// Hot path: one call a scrape. Cost: no lock, allocation, hash or label work per sample in
+  /// steady state.
   virtual void Append(const SampleRow& row) = 0;
   virtual void AppendTimed(SourceId source, std::span<const TimedSample> samples) = 0;
 };

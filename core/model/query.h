@@ -15,11 +15,13 @@
 
 namespace picket {
 
-/// One native histogram value; issue "native histograms" fills it. Its place in the columns is kept below.
+/// One native histogram value; issue "native histograms" fills it. Its place in the columns is kept
+/// below.
 struct HistogramValue;
 
 /// The decoded samples of one series in a time range.
-/// Shape: times strictly ascend; `values[i]` belongs to `times_ms[i]`; staleness markers are included.
+/// Shape: times strictly ascend; `values[i]` belongs to `times_ms[i]`; staleness markers are
+/// included.
 ///        `histograms` is empty or as long as `times_ms`, null where the sample is a float.
 struct SeriesColumns {
   SeriesId id = kNoSeries;
@@ -40,7 +42,8 @@ class SeriesSet {
 class Querier {
  public:
   virtual ~Querier() = default;
-  /// Series that satisfy every matcher and have samples in [min_ms, max_ms], both inclusive, with those samples.
+  /// Series that satisfy every matcher and have samples in [min_ms, max_ms], both inclusive, with
+  /// those samples.
   virtual Result<std::unique_ptr<SeriesSet>> Select(std::span<const Matcher> matchers,
                                                     UnixMs min_ms, UnixMs max_ms) const = 0;
   /// Labels only, for /api/v1/series.

@@ -34,18 +34,20 @@ class AlertSink {
 enum class Verdict : uint8_t { kUnsure, kOk, kBad };
 std::string_view VerdictName(Verdict verdict);  // "unsure", "ok", "bad"
 
-/// A canary verdict with its evidence, as it is shown, logged and sent. Values are rendered by the signal's kind.
+/// A canary verdict with its evidence, as it is shown, logged and sent. Values are rendered by the
+/// signal's kind.
 struct RolloutSignal {
-  std::string canary;       ///< name of the rules.canaries entry
-  std::string rollout_id;   ///< stable for one rollout: one action is taken for each
-  std::string action;       ///< "rollback" or "promote"
+  std::string canary;      ///< name of the rules.canaries entry
+  std::string rollout_id;  ///< stable for one rollout: one action is taken for each
+  std::string action;      ///< "rollback" or "promote"
   Verdict verdict = Verdict::kUnsure;
-  std::string reason;       ///< one sentence for people
+  std::string reason;  ///< one sentence for people
   UnixMs decided_at_ms = 0;
   std::string evidence_json;  ///< counts, log e-value, rates, times: one JSON object
 };
 
-/// A taker of rollout signals: webhook, exec, later the rollout controllers. Retries by itself, acts once a rollout.
+/// A taker of rollout signals: webhook, exec, later the rollout controllers. Retries by itself,
+/// acts once a rollout.
 class SignalSink {
  public:
   virtual ~SignalSink() = default;

@@ -51,9 +51,7 @@ TEST(Floats, PrintAsPrometheusDoes) {
   EXPECT_EQ(FormatFloat(NAN), "NaN");
 }
 
-TEST(SecretValue, CannotBePrinted) {
-  EXPECT_EQ(fmt::format("{}", Secret("hunter2")), "<secret>");
-}
+TEST(SecretValue, CannotBePrinted) { EXPECT_EQ(fmt::format("{}", Secret("hunter2")), "<secret>"); }
 
 TEST(Crc, KnownAnswers) {
   EXPECT_EQ(Crc32c("123456789"), 0xE3069283U);
@@ -68,9 +66,7 @@ TEST(Names, NearestWithinTwoEdits) {
   EXPECT_EQ(NearestName("zebra", names), "");
 }
 
-TEST(Json, QuotesAndRepairs) {
-  EXPECT_EQ(JsonQuote("a\"b\n\xff"), "\"a\\\"b\\n\xEF\xBF\xBD\"");
-}
+TEST(Json, QuotesAndRepairs) { EXPECT_EQ(JsonQuote("a\"b\n\xff"), "\"a\\\"b\\n\xEF\xBF\xBD\""); }
 
 TEST(ErrorText, CarriesPlaceAndContext) {
   Error e = Error(ErrorKind::kInvalidArgument, "bad").Context("reading x").Context("loading y");
