@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collectors/scrape/cache.h"
+
+#include <algorithm>
+#include <cstring>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "collectors/scrape/number.h"
+#include "collectors/scrape/rewriter.h"
+
+namespace picket::collectors::scrape {
+namespace {
+
+/// memcmp(a, b, n) == 0 without the call: prefixes are a few dozen bytes long.
+inline bool Same(const char* a, const char* b, size_t n) {
+#ifdef __SSE2__
+  if (n < 16) return memcmp(a, b, n) == 0;
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + i));
+    const __m128i y = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + i));
+    if (_mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) != 0xffff) return false;
+  }
+  const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + n - 16));
+  const __m128i y = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + n - 16));
+  return _mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) == 0xffff;
+#else
+  return memcmp(a, b, n) == 0;
+#endif
+}
+
+/// Whether the value at `p` and its line end are those of the previous scrape. Needs 16 readable
+/// bytes at p.
+inline bool SameValue(const SeriesCache::Entry& entry, const char* p) {
+#ifdef __SSE2__
+  static_assert(offsetof(SeriesCache::Entry, value) == 16);
+  const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const __m128i y = _mm_load_si128(reinterpret_cast<const __m128i*>(
+      reinterpret_cast<const char*>(&entry) + offsetof(SeriesCache::Entry, value)));
+  const auto equal = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(x, y)));
+  const uint32_t wanted = (uint32_t{1} << entry.value_length) - 1;
+  return (equal & wanted) == wanted;
+#else
+  return entry.value_length <= sizeof entry.value &&
+         memcmp(p, entry.value, entry.value_length) == 0;
+#endif
+}
+
+}  // namespace
+
+SeriesCache::SeriesCache(Options options) : options_(options), parser_({}, Format::kText) {}
+SeriesCache::~SeriesCache() = default;
+SeriesCache::SeriesCache(SeriesCache&&) noexcept = default;
+
+void SeriesCache::SetTail(std::span<const SeriesId> ids) {
+  ids_.resize(row_count_);
+  ids_.insert(ids_.end(), ids.begin(), ids.end());
+  values_.resize(ids_.size());
+  tail_ = ids.size();
+  layout_ = NextLayout();
+  tail_layout_ = NextLayout();
+}
+
+Status SeriesCache::Scan(std::string_view body, Format format, SeriesResolver& resolver,
+                         Scratch& scratch, ScrapeCounts& counts) {
+  timed_.clear();
+  timed_entries_.clear();
+  out_of_order_ = 0;
+  parser_.Reset(body, format);
+  size_t index = 0;
+  size_t slot = 0;
+  const char* p = body.data();
+  const char* const end = p + body.size();
+  const bool ask_again = counts_.refused != 0 && ++refusals_ % 8 == 0;
+  if (format == format_ && !ask_again) p = FastScan(p, end, index, slot);
+  if (index == order_.size() && p == end && format == format_ &&
+      !(order_.empty() && format == Format::kOpenMetrics)) {
+    counts = counts_;
+    counts.added = 0;
+    counts.out_of_order = out_of_order_;
+    stale_ = false;
+    CommitTimed();
+    return {};
+  }
+  return Rewriter(*this, resolver, scratch, counts, format).Run(p, index, slot);
+}
+
+// The steady state. Stops at the first line that is not what the previous scrape had there.
+const char* SeriesCache::FastScan(const char* p, const char* end, size_t& index, size_t& slot) {
+  const char* const text = text_.data();
+  Entry* const entries = order_.data();
+  const size_t count = order_.size();
+  size_t i = index;
+  size_t row = slot;
+  for (; i < count; ++i) {
+    Entry& entry = entries[i];
+    if (static_cast<size_t>(end - p) < entry.length ||
+        !Same(p, text + entry.offset, entry.length)) {
+      break;
+    }
+    const char* value = p + entry.length;
+    if (end - value >= 16 && SameValue(entry, value)) {
+      value += entry.value_length;
+    } else if (!NewValue(entry, p, value, end, row)) {
+      break;
+    }
+    if (entry.kind == Entry::Kind::kTimed) timed_entries_.back().index = static_cast<uint32_t>(i);
+    row += entry.kind == Entry::Kind::kRow;
+    p = value;
+  }
+  index = i;
+  slot = row;
+  return p;
+}
+
+// Reads the value at `p` of a recognised line and moves behind the line. False: leave it to the
+// full parser.
+bool SeriesCache::NewValue(Entry& entry, const char* start, const char*& p, const char* end,
+                           size_t slot) {
+  if (entry.kind == Entry::Kind::kTrailer) return p == end;
+  double value = 0;
+  const char* const first = p;
+  const char* stop = ParsePlainNumber(p, end, value);
+  const bool plain = stop && *stop == '\n' && entry.kind != Entry::Kind::kTimed;
+  if (!plain) {
+    if (parser_.NextAfterPrefix(start, p) != Parser::Entry::kSeries) return false;
+    const bool timed = parser_.has_timestamp() && options_.honor_timestamps;
+    const bool was_timed = entry.kind == Entry::Kind::kTimed;
+    if (timed != was_timed && entry.kind <= Entry::Kind::kTimed) return false;
+    if (entry.kind == Entry::Kind::kDuplicate && timed) return false;
+    if (was_timed) {
+      timed_.push_back({entry.id, parser_.timestamp_ms(), parser_.value()});
+      timed_entries_.push_back({0, parser_.timestamp_ms()});
+      p = parser_.position();
+      return true;
+    }
+    value = parser_.value();
+    stop = first + parser_.value_text().size();
+    p = parser_.position();
+  } else {
+    p = stop + 1;
+  }
+  if (entry.kind == Entry::Kind::kRow) values_[slot] = value;
+  // Only a value directly followed by the line end can be recognised next time by its text alone.
+  if (p - stop == 1 && p[-1] == '\n' && static_cast<size_t>(p - first) <= sizeof entry.value) {
+    memcpy(entry.value, first, p - first);
+    entry.value_length = static_cast<uint8_t>(p - first);
+  } else {
+    entry.value_length = Entry::kNoValue;
+  }
+  return true;
+}
+
+// Keeps the timed samples that are newer than their series' latest. The same instant again is no
+// news; older is out of order. Series that occur several times in a body are brought into order.
+void SeriesCache::CommitTimed() {
+  size_t kept = 0;
+  for (size_t i = 0; i < timed_.size(); ++i) {
+    Entry& entry = order_[timed_entries_[i].index];
+    UnixMs latest = 0;
+    memcpy(&latest, entry.value, sizeof latest);
+    const UnixMs now = timed_[i].timestamp_ms;
+    if (now > latest) {
+      memcpy(entry.value, &now, sizeof now);
+      timed_[kept++] = timed_[i];
+    } else if (now < latest) {
+      ++out_of_order_;
+    }
+  }
+  timed_.resize(kept);
+  if (!repeats_) return;
+  std::ranges::stable_sort(
+      timed_, {}, [](const TimedSample& s) { return std::pair(s.series, s.timestamp_ms); });
+  const auto same = [](const TimedSample& a, const TimedSample& b) {
+    return a.series == b.series && a.timestamp_ms == b.timestamp_ms;
+  };
+  timed_.erase(std::unique(timed_.begin(), timed_.end(), same), timed_.end());
+}
+
+SeriesCache::Row SeriesCache::row() {
+  if (gone_stale_ == 0) {
+    return {layout_, ids_, values_, std::span(values_).last(tail_)};
+  }
+  stale_ids_.assign(ids_.begin(), ids_.end() - tail_);
+  stale_ids_.insert(stale_ids_.end(), gone_.begin(), gone_.begin() + gone_stale_);
+  stale_ids_.insert(stale_ids_.end(), ids_.end() - tail_, ids_.end());
+  stale_values_.assign(values_.begin(), values_.end() - tail_);
+  stale_values_.resize(row_count_ + gone_stale_, StaleNan());
+  stale_values_.resize(stale_ids_.size());
+  return {stale_layout_, stale_ids_, stale_values_, std::span(stale_values_).last(tail_)};
+}
+
+void SeriesCache::Commit(SeriesResolver& resolver) {
+  for (const SeriesId id : gone_) resolver.Release(id);
+  gone_ = {};
+  gone_stale_ = 0;
+  stale_ids_ = {};
+  stale_values_ = {};
+}
+
+SeriesCache::Row SeriesCache::StaleRow() {
+  if (stale_ || row_count_ == 0) {
+    stale_ = true;
+    return {tail_layout_, std::span(ids_).last(tail_), std::span(values_).last(tail_),
+            std::span(values_).last(tail_)};
+  }
+  // The values stay as they are: the next good scan compares against their text.
+  stale_ = true;
+  stale_values_.assign(row_count_, StaleNan());
+  stale_values_.resize(ids_.size());
+  return {layout_, ids_, stale_values_, std::span(stale_values_).last(tail_)};
+}
+
+void SeriesCache::Clear(SeriesResolver& resolver) {
+  SeriesSetScratch released;
+  released.Clear(order_.size());
+  for (const Entry& entry : order_) {
+    if (entry.id != kNoSeries && released.Insert(entry.id)) resolver.Release(entry.id);
+  }
+  for (const SeriesId id : gone_) {
+    if (released.Insert(id)) resolver.Release(id);
+  }
+  std::vector<SeriesId> tail(ids_.end() - tail_, ids_.end());
+  text_ = {};
+  order_ = {};
+  gone_ = {};
+  gone_stale_ = 0;
+  row_count_ = 0;
+  ids_ = {};
+  values_ = {};
+  counts_ = {};
+  SetTail(tail);
+}
+
+size_t SeriesCache::memory() const {
+  return text_.capacity() + order_.capacity() * sizeof(Entry) + ids_.capacity() * sizeof(SeriesId) +
+         values_.capacity() * sizeof(double);
+}
+
+void SeriesSetScratch::Clear(size_t expected) {
+  size_t size = 64;
+  while (size < expected * 2) size *= 2;
+  slots_.assign(size, kNoSeries);
+  used_ = 0;
+}
+
+bool SeriesSetScratch::Insert(SeriesId id) {
+  if (used_ * 2 >= slots_.size()) Grow();
+  const size_t mask = slots_.size() - 1;
+  size_t i = (id * 0x9e3779b1u) & mask;
+  while (slots_[i] != kNoSeries) {
+    if (slots_[i] == id) return false;
+    i = (i + 1) & mask;
+  }
+  slots_[i] = id;
+  ++used_;
+  return true;
+}
+
+void SeriesSetScratch::Grow() {
+  std::vector<SeriesId> old = std::move(slots_);
+  slots_.assign(old.size() * 2, kNoSeries);
+  used_ = 0;
+  for (const SeriesId id : old) {
+    if (id != kNoSeries) Insert(id);
+  }
+}
+
+}  // namespace picket::collectors::scrape
