@@ -210,7 +210,7 @@ struct LoadOptions {
 /// Type-erased halves of the templates below.
 bool LoadObject(const ObjectInfo& info, const Node& node, void* out, Diagnostics& diagnostics,
                 const LoadOptions& options);
-void CheckObject(const ObjectInfo& info, const void* object, Reporter& reporter);
+void CheckObject(const ObjectInfo& info, const void* object, Diagnostics& diagnostics);
 enum class PrintWhat : uint8_t { kChanged, kAll };
 Node ToNode(const ObjectInfo& info, const void* object, PrintWhat what);
 
@@ -241,8 +241,7 @@ std::string ToYaml(const T& value, PrintWhat what = PrintWhat::kChanged) {
 template <class T>
 Status Validate(const T& value) {
   Diagnostics diagnostics;
-  Reporter reporter(&diagnostics, nullptr, {}, false);
-  CheckObject(ObjectOf<T>(), &value, reporter);
+  CheckObject(ObjectOf<T>(), &value, diagnostics);
   if (diagnostics.HasErrors()) return Fail(diagnostics.ToError());
   return {};
 }
