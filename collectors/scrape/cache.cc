@@ -50,7 +50,9 @@ inline bool SameValue(const SeriesCache::Entry& entry, const char* p) {
 
 }  // namespace
 
-SeriesCache::SeriesCache(Options options) : options_(options), parser_({}, Format::kText) {}
+SeriesCache::SeriesCache(Options options) : options_(options), parser_({}, Format::kText) {
+  SetTail({});
+}
 SeriesCache::~SeriesCache() = default;
 SeriesCache::SeriesCache(SeriesCache&&) noexcept = default;
 

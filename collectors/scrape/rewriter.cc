@@ -232,16 +232,16 @@ Status Rewriter::ResolveNew(Entry& entry) {
 // Takes the sample the parser stands behind into the new order, by what it is now.
 void Rewriter::Push(Entry entry, bool repeat) {
   const bool timed = parser_.has_timestamp() && c_.options_.honor_timestamps;
-  const bool was_timed = entry.kind == Entry::Kind::kTimed;
+  const Entry::Kind was = entry.kind;
   if (entry.kind != Entry::Kind::kDropped && entry.kind != Entry::Kind::kRefused) {
     entry.kind = timed                                   ? Entry::Kind::kTimed
                  : entry.kind == Entry::Kind::kDuplicate ? Entry::Kind::kDuplicate
                                                          : Entry::Kind::kRow;
-    if (timed && !was_timed) {
+    if (timed && was != Entry::Kind::kTimed) {
       const UnixMs none = INT64_MIN;
       memcpy(entry.value, &none, sizeof none);
     }
-    CheckDuplicate(entry, repeat);
+    CheckDuplicate(entry, was != Entry::Kind::kRow || repeat);
   }
   entry.value_length = Entry::kNoValue;
   if (entry.has_metadata) last_metadata_ = s_.next.size();
@@ -278,13 +278,9 @@ void Rewriter::Push(Entry entry, bool repeat) {
 
 // Ids are unique in a row. Two lines may mean one series: written twice, labels in another order,
 // or made equal by relabelling; then the first of them counts, whichever it was last time.
-void Rewriter::CheckDuplicate(Entry& entry, bool repeat) {
-  if (entry.kind == Entry::Kind::kTimed) {
-    repeats_ |= repeat;
-    if (seen_built_) repeats_ |= !s_.seen.Insert(entry.id);
-    return;
-  }
-  if (entry.kind == Entry::Kind::kDuplicate || repeat) NeedSeen();
+void Rewriter::CheckDuplicate(Entry& entry, bool unsure) {
+  if (entry.kind == Entry::Kind::kTimed) return;
+  if (unsure) NeedSeen();
   if (!seen_built_) return;
   entry.kind = s_.seen.Insert(entry.id) ? Entry::Kind::kRow : Entry::Kind::kDuplicate;
 }
@@ -361,9 +357,7 @@ void Rewriter::NeedSeen() {
   seen_built_ = true;
   s_.seen.Clear(std::max(c_.order_.size(), s_.next.size()) + c_.tail_);
   for (size_t i = c_.row_count_; i < c_.ids_.size(); ++i) s_.seen.Insert(c_.ids_[i]);
-  for (const Entry& entry : s_.next) {
-    if (entry.id != kNoSeries) s_.seen.Insert(entry.id);
-  }
+  for (const SeriesId id : s_.ids) s_.seen.Insert(id);
 }
 
 Status Rewriter::LimitExceeded() {
@@ -401,11 +395,17 @@ void Rewriter::Finish() {
   c_.format_ = format_;
   c_.stale_ = false;
   if (counts_.refused == 0) c_.refusals_ = 0;
-  c_.repeats_ = repeats_;
+  c_.repeats_ = RepeatsTimed();
   Compact();
   c_.CommitTimed();
   counts_.out_of_order = c_.out_of_order_;
   c_.counts_ = counts_;
+}
+
+bool Rewriter::RepeatsTimed() {
+  s_.seen.Clear(c_.timed_.size());
+  return !std::ranges::all_of(c_.timed_,
+                              [&](const TimedSample& t) { return s_.seen.Insert(t.series); });
 }
 
 // Entries not visited have vanished, unless another line stands for their series now.
@@ -421,16 +421,19 @@ void Rewriter::CollectGone() {
   for (const Entry& entry : s_.next) {
     if (entry.id != kNoSeries) s_.seen.Insert(entry.id);
   }
-  std::vector<SeriesId> quiet;
-  for (size_t i = first; i < c_.order_.size(); ++i) {
-    const Entry& entry = c_.order_[i];
-    if (!vanished(i) || !s_.seen.Insert(entry.id)) continue;
-    const bool marker =
-        !c_.stale_ && (entry.kind != Entry::Kind::kTimed || c_.options_.track_timestamps_staleness);
-    (marker ? c_.gone_ : quiet).push_back(entry.id);
-  }
+  // A series with both kinds of lines gets its marker for the one without a timestamp.
+  const auto collect = [&](bool timed) {
+    for (size_t i = first; i < c_.order_.size(); ++i) {
+      const Entry& entry = c_.order_[i];
+      if ((entry.kind == Entry::Kind::kTimed) != timed || !vanished(i)) continue;
+      if (s_.seen.Insert(entry.id)) c_.gone_.push_back(entry.id);
+    }
+  };
+  collect(false);
   c_.gone_stale_ = c_.gone_.size();
-  c_.gone_.insert(c_.gone_.end(), quiet.begin(), quiet.end());
+  collect(true);
+  if (c_.options_.track_timestamps_staleness) c_.gone_stale_ = c_.gone_.size();
+  if (c_.stale_) c_.gone_stale_ = 0;  // written when the scrape failed
 }
 
 // Lines that left or got other comments leave holes in the text, and new ones stand at its end: in

@@ -34,7 +34,7 @@ class Rewriter {
   Entry TextEntry(const char* group, size_t lead, std::string_view prefix);
   Status ResolveNew(Entry& entry);
   void Push(Entry entry, bool repeat);
-  void CheckDuplicate(Entry& entry, bool repeat);
+  void CheckDuplicate(Entry& entry, bool unsure);
   void PushTrailer(const char* group);
   std::shared_ptr<const MetricMetadata> Metadata(std::string_view series_name);
 
@@ -53,6 +53,7 @@ class Rewriter {
   void Undo();
   void Finish();
   void CollectGone();
+  bool RepeatsTimed();
   void Compact();
 
   SeriesCache& c_;
@@ -69,7 +70,6 @@ class Rewriter {
   bool seen_built_ = false;
   bool group_has_metadata_ = false;
   bool group_has_type_ = false;
-  bool repeats_ = false;
   size_t last_metadata_ = SIZE_MAX;  // index in the new order of the latest entry with metadata
   size_t family_of_ = SIZE_MAX;      // the entry `family_` was read from
   std::shared_ptr<const MetricMetadata> family_;
