@@ -2,6 +2,8 @@
 // From a tree to a struct: every fault is reported and the rest goes on.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 
 #include "core/base/strings.h"
@@ -305,8 +307,11 @@ bool Loader::Text(const FieldInfo& f, const Node& node, const std::string& path,
 bool Loader::Choice(const FieldInfo& f, const TypeInfo* type, const Node& node,
                     const std::string& text, void* out, const std::string& path) {
   std::vector<std::string> names;
+  auto same = [&](const std::string& name) {
+    return f.any_case ? std::ranges::equal(name, text, {}, ::tolower, ::tolower) : name == text;
+  };
   for (const FieldInfo::Choice& c : f.choices) {
-    if (c.name == text) {
+    if (same(c.name)) {
       if (type->kind == Kind::kEnum)
         type->set_enum(out, c.value);
       else
@@ -317,7 +322,8 @@ bool Loader::Choice(const FieldInfo& f, const TypeInfo* type, const Node& node,
   }
   diagnostics_.Add({Severity::kError, node.source, node.place, path,
                     fmt::format("\"{}\" is not one of {}", text, ChoiceList(f.choices)),
-                    "Write one of these names; upper and lower case matter.",
+                    f.any_case ? "Write one of these names."
+                               : "Write one of these names; upper and lower case matter.",
                     NearestName(text, names)});
   return false;
 }

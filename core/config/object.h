@@ -24,6 +24,7 @@ struct FieldInfo {
   bool expand = true;  ///< ${ENV} in the value
   bool expand_like_labels = false;
   bool null_is_empty = false;
+  bool any_case = false;
   bool non_empty = false;
   bool binary_units = false;
   bool path = false;
@@ -87,6 +88,8 @@ class FieldRef {
     for (std::string_view name : choices) f_->choices.push_back({std::string(name), 0});
     return *this;
   }
+  /// The names of OneOf in upper, lower or mixed case.
+  FieldRef& AnyCase() { return f_->any_case = true, *this; }
   /// `what` is missing in Picket: giving the key is an error that names it, under --lenient a
   /// warning. A value equal to the default asks for nothing and passes.
   FieldRef& Unsupported(std::string_view what) { return f_->unsupported = what, *this; }
