@@ -39,7 +39,7 @@ function(_picket_room target out)
   set(${out} ${room} PARENT_SCOPE)
 endfunction()
 
-# The arrows of DESIGN.md. Within core the order below holds; rules may use rules_promql.
+# The arrows of DESIGN.md. Within core the order below holds; rules may use rules_promql, collectors collectors_discovery.
 set(PICKET_CORE_ORDER core_base core_model core_proto core_budget core_config core_relabel core_net core_spool core_kube)
 function(_picket_check_arrow from to)
   _picket_room(${from} a)
@@ -59,6 +59,8 @@ function(_picket_check_arrow from to)
   elseif(a STREQUAL rules AND b STREQUAL store)
     set(ok TRUE)
   elseif(a STREQUAL rules AND to STREQUAL rules_promql)
+    set(ok TRUE)
+  elseif(a STREQUAL collectors AND to STREQUAL collectors_discovery)
     set(ok TRUE)
   endif()
   if(NOT ok)
