@@ -62,13 +62,6 @@ Position Diagnostic::Where() const {
   return {source ? source->name : std::string(), place.line, place.column};
 }
 
-std::string Diagnostic::Render() const {
-  Diagnostics one;
-  one.Add(*this);
-  std::string text = one.Render();
-  return text.substr(0, text.rfind('\n', text.size() - 2) + 1);
-}
-
 void Diagnostics::Add(Diagnostic d) {
   if (d.severity == Severity::kError) ++errors_;
   // In the order of the text, file by file, though cross-field checks come later.

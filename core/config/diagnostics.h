@@ -24,9 +24,6 @@ struct Diagnostic {
   std::string nearest;  ///< the known key that was perhaps meant; may be empty
 
   Position Where() const;
-  /// "file:line:column: error: cause", the three-line excerpt with a caret, remedy and nearest key.
-  /// Secrets are masked.
-  std::string Render() const;
 };
 
 /// Everything found in one pass, in the order of the text.
@@ -47,13 +44,15 @@ class Diagnostics {
   /// The findings as one Error (the first one's place, all of them in the message). Only when
   /// HasErrors().
   picket::Error ToError() const;
+  /// "file:line:column: error: cause", the three-line excerpt with a caret, nearest key and remedy.
+  /// Secrets are masked.
+  std::string RenderOne(const Diagnostic& d) const;
 
  private:
   struct Range {
     const Source* source;
     Place from, to;
   };
-  std::string RenderOne(const Diagnostic& d) const;
   std::vector<Diagnostic> all_;
   std::vector<Range> masked_;
   size_t errors_ = 0;

@@ -191,13 +191,13 @@ template <class T>
 const ObjectInfo& ObjectOf() {
   static_assert(Declared<T>,
                 "void Declare(config::Object<T>&) is to be declared beside the struct");
-  static const ObjectInfo info = [] {
+  static const ObjectInfo info = [](std::string_view function) {
     ObjectInfo made;
-    made.type_name = internal::TypeName(__PRETTY_FUNCTION__);
+    made.type_name = internal::TypeName(function);
     Object<T> object(made);
     Declare(object);
     return made;
-  }();
+  }(__PRETTY_FUNCTION__);
   return info;
 }
 

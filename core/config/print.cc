@@ -76,12 +76,11 @@ Node ObjectNode(const ObjectInfo& info, const void* object, const void* defaults
     const void* standard = static_cast<const char*>(defaults) + f.offset;
     Node node = ValueNode(f, f.type, member, standard, what);
     if (what == PrintWhat::kChanged && !f.required) {
-      // An object left as it is prints as {}; anything else is compared with its default.
-      if (f.type->kind == Kind::kObject) {
-        if (node.entries.empty()) continue;
-      } else if (node == ValueNode(f, f.type, standard, nullptr, what)) {
-        continue;
-      }
+      // An object prints its required settings always, so it is compared whole.
+      const bool inner = f.type->kind == Kind::kObject;
+      const PrintWhat whole = inner ? PrintWhat::kAll : what;
+      const Node now = inner ? ValueNode(f, f.type, member, standard, whole) : node;
+      if (now == ValueNode(f, f.type, standard, inner ? standard : nullptr, whole)) continue;
     }
     if (what == PrintWhat::kAll && node.IsNull()) continue;
     out.Add(f.name, std::move(node));
