@@ -105,8 +105,10 @@ void TailedLog::Open(std::vector<FileMark> marks, const std::vector<std::string>
     g.size = state->size;
     g.linked = state->linked;
     for (size_t l = 0; l < lane_names.size(); ++l)
-      if (const auto it = mark.lanes.find(lane_names[l]); it != mark.lanes.end())
+      if (const auto it = mark.lanes.find(lane_names[l]); it != mark.lanes.end()) {
         g.lanes[l] = {it->second.resume, it->second.done};
+        g.marked |= LaneBit(static_cast<int>(l));
+      }
     g.file = std::move(file);
     newest_ns = std::max(newest_ns, state->mtime_ns);
     chain_.push_back(std::move(g));
@@ -137,8 +139,9 @@ void TailedLog::PlaceLanes(const std::vector<std::string>& lane_names, LaneMask 
   for (size_t l = 0; l < lane_names.size(); ++l) {
     const int lane = static_cast<int>(l);
     if ((lanes & LaneBit(lane)) == 0) continue;
-    const bool marked = std::any_of(chain_.begin(), chain_.end(),
-                                    [&](const Generation& g) { return g.lanes[l].done > 0; });
+    const bool marked = std::any_of(chain_.begin(), chain_.end(), [&](const Generation& g) {
+      return (g.marked & LaneBit(lane)) != 0;
+    });
     if (!marked && known) {
       unknown |= LaneBit(lane);
       continue;

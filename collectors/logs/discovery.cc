@@ -218,7 +218,7 @@ void Tailer::Insert(const std::string& path, size_t entry, std::vector<FileMark>
           LogStreams{entries_[entry]->labels.For(path), {}, {}}};
   const bool known = !marks.empty();
   log.tail->Open(std::move(marks), lane_names_, Lanes(), from_end, journal_, gaps);
-  Record(gaps);
+  Record(std::exchange(gaps, {}));
   if (log.tail->empty() && log.tail->last_error().empty()) return;
   log::Debug("Following a log file", {{"path", path},
                                       {"from", known      ? "checkpoint"

@@ -135,7 +135,8 @@ class TailedLog {
     bool linked = true;
     bool ended = false;  // its bytes are not there any more: truncated, or unreadable
     bool dirty = true;
-    Duration left{};  // when another file took its place
+    LaneMask marked = 0;  // lanes the checkpoint knew
+    Duration left{};      // when another file took its place
     std::array<LanePlace, kMaxLanes> lanes{};
   };
   struct Cursor {
