@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The narrow seam to the file system, so that tests inject short writes, full disks, read errors and crashes at any byte.
+// The narrow seam to the file system, so that tests inject short writes, full disks, read errors
+// and crashes at any byte.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -21,8 +22,8 @@ class File {
   virtual Status WriteAt(uint64_t offset, std::span<const std::string_view> pieces) = 0;
   /// Reads up to `n` bytes; fewer at the end of the file.
   virtual Result<size_t> ReadAt(uint64_t offset, char* to, size_t n) = 0;
-  /// Makes the file `size` long with its blocks taken, so that later writes inside cannot meet a full disk. Falls back
-  /// to a sparse file where the file system cannot.
+  /// Makes the file `size` long with its blocks taken, so that later writes inside cannot meet a
+  /// full disk. Falls back to a sparse file where the file system cannot.
   virtual Status Allocate(uint64_t size) = 0;
   virtual Status Sync() = 0;
 };
@@ -43,7 +44,8 @@ class Files {
   virtual Status Rename(const std::string& from, const std::string& to) = 0;
   virtual Status Remove(const std::string& path) = 0;
   virtual Status SyncDirectory(const std::string& path) = 0;
-  /// Holds an exclusive lock until the result goes away (or the process does). Errors: kOverloaded when held elsewhere.
+  /// Holds an exclusive lock until the result goes away (or the process does). Errors: kOverloaded
+  /// when held elsewhere.
   virtual Result<std::shared_ptr<void>> Lock(const std::string& path) = 0;
 };
 

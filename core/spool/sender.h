@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Empties a consumer into a destination: order within a lane, several requests in flight, back-off, and nothing for ever.
+// Empties a consumer into a destination: order within a lane, several requests in flight, back-off,
+// and nothing for ever.
 #pragma once
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -29,11 +30,13 @@ struct SendOutcome {
   uint32_t rejected = 0;
   int status = 0;                       ///< HTTP status, 0 for a transport error
   std::optional<Duration> retry_after;  ///< the backend's own wish
-  bool whole_destination = true;        ///< false: only this lane is refused (a stream's limit), others may go on
-  std::string message;                  ///< the head of the answer's body, or the error
+  bool whole_destination =
+      true;             ///< false: only this lane is refused (a stream's limit), others may go on
+  std::string message;  ///< the head of the answer's body, or the error
 
   static SendOutcome Delivered(uint32_t rejected = 0, std::string message = {});
-  static SendOutcome Retry(std::string message, int status = 0, std::optional<Duration> after = std::nullopt);
+  static SendOutcome Retry(std::string message, int status = 0,
+                           std::optional<Duration> after = std::nullopt);
   static SendOutcome Drop(DropReason reason, std::string message, int status = 0);
   static SendOutcome TooLarge(std::string message, int status = 413);
 };
@@ -48,12 +51,14 @@ struct Outgoing {
 /// Sends one body; must end by its own deadline and be cancellable. Runs on the sender's executor.
 using Transport = std::function<boost::asio::awaitable<SendOutcome>(Outgoing)>;
 
-/// Smaller bodies that together hold the same items, in order; empty or an error: it cannot be split.
+/// Smaller bodies that together hold the same items, in order; empty or an error: it cannot be
+/// split.
 struct Piece {
   RecordInfo info;
   std::string body;
 };
-using Splitter = std::function<Result<std::vector<Piece>>(const RecordInfo&, std::string_view body)>;
+using Splitter =
+    std::function<Result<std::vector<Piece>>(const RecordInfo&, std::string_view body)>;
 
 /// Calls back at an instant of a clock's Steady() time; the seam that lets tests own time.
 class Alarm {
@@ -66,30 +71,32 @@ class Alarm {
 std::unique_ptr<Alarm> MakeAlarm(boost::asio::any_io_executor executor, const Clock& clock);
 
 struct SenderOptions {
-  std::string name;                        ///< for logs and metrics: "remote_write prom"
+  std::string name;  ///< for logs and metrics: "remote_write prom"
   uint32_t max_in_flight = 4;
   Duration min_backoff = Milliseconds(30);
   Duration max_backoff = std::chrono::seconds(5);
   Duration max_retry_after = std::chrono::minutes(10);  ///< what a backend may ask for at most
-  Duration max_age{0};                     ///< older records are dropped as kTooOld; 0: never
-  uint64_t seed = 0;                       ///< of the jitter; 0: random
+  Duration max_age{0};  ///< older records are dropped as kTooOld; 0: never
+  uint64_t seed = 0;    ///< of the jitter; 0: random
   const Clock* clock = &SystemClock::Get();
-  std::function<std::unique_ptr<Alarm>(boost::asio::any_io_executor)> make_alarm;  ///< default: MakeAlarm
+  std::function<std::unique_ptr<Alarm>(boost::asio::any_io_executor)>
+      make_alarm;  ///< default: MakeAlarm
   Telemetry* telemetry = nullptr;
 };
 
-/// The sender of one destination. While requests fail it probes with one at a time, exponentially further apart, going
-/// round the lanes, so that one record that the backend chokes on does not stop the others.
-/// Threads: Start, Stop and Read from any; all else on a strand of the executor.
+/// The sender of one destination. While requests fail it probes with one at a time, exponentially
+/// further apart, going round the lanes, so that one record that the backend chokes on does not
+/// stop the others. Threads: Start, Stop and Read from any; all else on a strand of the executor.
 class Sender {
  public:
-  Sender(boost::asio::any_io_executor executor, std::unique_ptr<Consumer> consumer, Transport transport,
-         SenderOptions options, Splitter splitter = {});
+  Sender(boost::asio::any_io_executor executor, std::unique_ptr<Consumer> consumer,
+         Transport transport, SenderOptions options, Splitter splitter = {});
   ~Sender();  ///< cancels what is in flight; its records stay in the spool
 
   void Start();
-  /// Sends on until the queue is empty or the deadline passes, then cancels. What is left stays in a durable spool and is
-  /// dropped as kShutdown from memory. Call once; the sender is finished afterwards.
+  /// Sends on until the queue is empty or the deadline passes, then cancels. What is left stays in
+  /// a durable spool and is dropped as kShutdown from memory. Call once; the sender is finished
+  /// afterwards.
   boost::asio::awaitable<void> Stop(Duration within);
 
   struct Stats {
@@ -97,8 +104,8 @@ class Sender {
     uint32_t in_flight = 0;
     uint64_t requests = 0, retries = 0, splits = 0;
     uint32_t consecutive_failures = 0;
-    Duration backoff{0};       ///< until the next attempt, when failing
-    std::string last_error;    ///< empty when the last request went well
+    Duration backoff{0};     ///< until the next attempt, when failing
+    std::string last_error;  ///< empty when the last request went well
     UnixMs last_error_ms = 0, last_success_ms = 0;
   };
   Stats Read() const;
