@@ -64,6 +64,7 @@ struct HttpClientConfig {
   bool follow_redirects = true;
   bool enable_http2 = true;  ///< accepted; HTTP/1.1 is what is spoken
   std::map<std::string, HttpHeaderConfig> http_headers;
+  bool proxy_from_environment = false;  ///< not supported; refused when true
 
   /// The cross checks of the loader, for configurations that were not loaded. First fault only.
   Status Validate() const;

@@ -8,6 +8,7 @@
 #include <boost/asio/ssl.hpp>
 #include <cerrno>
 #include <cstring>
+#include <tuple>
 
 namespace picket::net {
 namespace {
@@ -34,6 +35,9 @@ void Connection::Arm(TimePoint when) {
       self->Arm(self->deadline_);
     } else {
       self->expired_ = true;
+      // What a peer does not read would stay in the kernel, and the peer would not hear of the end.
+      ErrorCode ignored;
+      if (self->writing_) self->socket_.set_option(asio::socket_base::linger(true, 0), ignored);
       self->Close();
     }
   });
@@ -63,12 +67,15 @@ asio::awaitable<IoResult> Connection::ReadAll(asio::mutable_buffer into) {
 }
 
 asio::awaitable<IoResult> Connection::Write(std::span<const asio::const_buffer> pieces) {
+  writing_ = true;
+  IoResult r;
   if (tls_) {
-    auto [ec, n] = co_await asio::async_write(*tls_, pieces, kAsTuple);
-    co_return IoResult{ec, n};
+    std::tie(r.ec, r.bytes) = co_await asio::async_write(*tls_, pieces, kAsTuple);
+  } else {
+    std::tie(r.ec, r.bytes) = co_await asio::async_write(socket_, pieces, kAsTuple);
   }
-  auto [ec, n] = co_await asio::async_write(socket_, pieces, kAsTuple);
-  co_return IoResult{ec, n};
+  writing_ = false;
+  co_return r;
 }
 
 void Connection::Close() {

@@ -77,6 +77,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   TimePoint deadline_ = TimePoint::max();
   TimePoint armed_ = TimePoint::max();
   bool expired_ = false;
+  bool writing_ = false;
   std::shared_ptr<asio::ssl::context> context_;
   std::unique_ptr<asio::ssl::stream<Socket&>> tls_;
 };

@@ -86,6 +86,15 @@ void Fill(MessageHead& out, Parser<kRequest>& parser) {
   if (auto n = parser.content_length()) out.content_length = *n;
 }
 
+// "GET / HTTP/2.0": well-formed, but not ours to speak.
+bool AsksForOtherVersion(std::string_view head) {
+  const std::string_view line = head.substr(0, head.find("\r\n"));
+  const std::string_view version = line.substr(line.rfind(' ') + 1);
+  return std::count(line.begin(), line.end(), ' ') == 2 && version.size() == 8 &&
+         version.starts_with("HTTP/") && version[6] == '.' && version[5] >= '0' &&
+         version[5] <= '9' && version[7] >= '0' && version[7] <= '9';
+}
+
 HeadRefusal Refuse(int status, std::string why) { return {status, std::move(why)}; }
 
 }  // namespace
@@ -99,7 +108,7 @@ std::expected<RequestHead, HeadRefusal> ParseRequestHead(std::string_view head) 
   Parser<true> parser;
   ErrorCode ec;
   if (!Run(parser, head, ec)) {
-    if (ec == http::error::bad_version)
+    if (ec == http::error::bad_version && AsksForOtherVersion(head))
       return std::unexpected(Refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here"));
     return std::unexpected(Refuse(400, fmt::format("malformed request: {}", ec.message())));
   }
