@@ -76,8 +76,8 @@ Status SeriesCache::Scan(std::string_view body, Format format, SeriesResolver& r
   const char* p = body.data();
   const char* const end = p + body.size();
   const bool ask_again = counts_.refused != 0 && ++refusals_ % 8 == 0;
-  if (format == format_ && !ask_again) p = FastScan(p, end, index, slot);
-  if (index == order_.size() && p == end && format == format_ &&
+  if (format == format_ && !ask_again && !resolve_again_) p = FastScan(p, end, index, slot);
+  if (index == order_.size() && p == end && format == format_ && !resolve_again_ &&
       !(order_.empty() && format == Format::kOpenMetrics)) {
     counts = counts_;
     counts.added = 0;

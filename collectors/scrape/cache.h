@@ -92,6 +92,9 @@ class SeriesCache {
   /// the owner.
   void SetTail(std::span<const SeriesId> ids);
   void SetOptions(Options options) { options_ = options; }
+  /// The resolver's rules have changed: the next scan asks it about every line again. Series that
+  /// are then no longer asked for vanish as others do.
+  void ResolveAgain() { resolve_again_ = true; }
 
   /// Reads a body. On success row() and timed() are what to append. On failure the cache is as
   /// before. Errors: a bad line with its place, a limit; `counts` then says how far it came.
@@ -142,9 +145,10 @@ class SeriesCache {
   uint64_t layouts_ = 0;
   uint64_t layout_ = 0;       // of ids_
   uint64_t tail_layout_ = 0;  // of the tail alone
-  bool stale_ = false;        // the series' staleness markers have been written
-  uint64_t refusals_ = 0;     // scans with refused series, to ask again now and then
-  ScrapeCounts counts_;       // of the latest good scan, which a fully predicted one repeats
+  bool resolve_again_ = false;
+  bool stale_ = false;     // the series' staleness markers have been written
+  uint64_t refusals_ = 0;  // scans with refused series, to ask again now and then
+  ScrapeCounts counts_;    // of the latest good scan, which a fully predicted one repeats
 
   struct TimedEntry {
     uint32_t index;  // in order_

@@ -38,7 +38,7 @@ Rewriter::Rewriter(SeriesCache& cache, SeriesResolver& resolver, SeriesCache::Sc
       counts_(counts),
       parser_(cache.parser_),
       format_(format),
-      trust_order_(format == cache.format_) {}
+      trust_order_(format == cache.format_ && !cache.resolve_again_) {}
 
 Status Rewriter::Run(const char* p, size_t index, size_t slot) {
   Begin(index, slot);
@@ -132,6 +132,7 @@ bool Rewriter::Acceptable(const Entry& entry, MetricType type) const {
 }
 
 size_t Rewriter::FindSeriesNearby(std::string_view prefix) const {
+  if (c_.resolve_again_) return SIZE_MAX;
   const size_t stop = std::min(expected_ + kLookAhead, c_.order_.size());
   for (size_t i = expected_; i < stop; ++i) {
     const Entry& entry = c_.order_[i];
@@ -317,6 +318,7 @@ void Rewriter::BuildTable() {
   s_.table.assign(size, kEmpty);
   table_built_ = true;
   table_used_ = 0;
+  if (c_.resolve_again_) return;
   for (size_t i = 0; i < c_.order_.size(); ++i) {
     if (c_.order_[i].kind < Entry::Kind::kRefused) AddToTable(static_cast<uint32_t>(i));
   }
@@ -361,7 +363,7 @@ void Rewriter::NeedSeen() {
 }
 
 Status Rewriter::LimitExceeded() {
-  return Fail(ErrorKind::kInvalidArgument,
+  return Fail(ErrorKind::kLimit,
               fmt::format("{} samples after relabelling exceed the sample_limit of {}",
                           counts_.kept, c_.options_.sample_limit));
 }
@@ -394,6 +396,7 @@ void Rewriter::Finish() {
   if (c_.gone_stale_ != 0) c_.stale_layout_ = c_.NextLayout();
   c_.format_ = format_;
   c_.stale_ = false;
+  c_.resolve_again_ = false;
   if (counts_.refused == 0) c_.refusals_ = 0;
   c_.repeats_ = RepeatsTimed();
   Compact();
