@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The anchored and smoothed modifiers of range selectors.
+#pragma once
+#include "rules/promql/eval/range_source.h"
+
+namespace picket::rules::promql {
+
+/// rate, increase and delta between the samples at (anchored) or interpolated to (smoothed) the
+/// window's edges.
+Result<Columns> ExtendedRate(Evaluation& evaluation, const Call& call, RangeSource& source,
+                             bool counter, bool rate);
+/// resets and changes with the sample before the window taken in (anchored).
+Result<Columns> ExtendedTransitions(Evaluation& evaluation, const Call& call, RangeSource& source,
+                                    bool resets);
+/// Errors: kInvalidArgument when the function does not go with the selector's modifier.
+Status CheckExtended(const Call& call);
+
+}  // namespace picket::rules::promql
