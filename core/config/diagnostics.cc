@@ -97,6 +97,15 @@ void Diagnostics::Mask(const Node& value) {
   for (const Node::Entry& e : value.entries) Mask(e.value);
 }
 
+void Diagnostics::RenamePaths(std::string_view from, std::string_view to) {
+  for (Diagnostic& d : all_) {
+    if (!d.path.starts_with(from)) continue;
+    const std::string_view rest = std::string_view(d.path).substr(from.size());
+    if (rest.empty() || rest[0] == '.' || rest[0] == '[')
+      d.path = std::string(to) + std::string(rest);
+  }
+}
+
 std::string Diagnostics::RenderOne(const Diagnostic& d) const {
   const Position p = d.Where();
   std::string out;

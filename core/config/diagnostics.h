@@ -35,6 +35,10 @@ class Diagnostics {
   /// Marks a value as secret: no excerpt will show it.
   void Mask(const Node& value);
 
+  /// Findings below `from` are told as below `to`: where the text has it, when values were moved
+  /// before they were read.
+  void RenamePaths(std::string_view from, std::string_view to);
+
   bool HasErrors() const { return errors_ > 0; }
   size_t errors() const { return errors_; }
   size_t warnings() const { return all_.size() - errors_; }

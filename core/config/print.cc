@@ -15,10 +15,11 @@ std::string Escaped(const FieldInfo& f, std::string text) {
   return f.expand ? internal::EscapeEnv(text) : text;
 }
 
-std::string EnumName(const FieldInfo& f, int64_t value) {
+/// A value without a name is a default that cannot be written: nothing.
+Node EnumNode(const FieldInfo& f, int64_t value) {
   for (const FieldInfo::Choice& c : f.choices)
-    if (c.value == value) return c.name;
-  return std::to_string(value);
+    if (c.value == value) return Node::Scalar(c.name, true);
+  return {};
 }
 
 /// `defaults` is the value an object would have if nothing were written; null means its type's own.
@@ -57,7 +58,7 @@ Node ValueNode(const FieldInfo& f, const TypeInfo* type, const void* value, cons
       return out;
     }
     case Kind::kEnum:
-      return Node::Scalar(EnumName(f, type->get_enum(value)), true);
+      return EnumNode(f, type->get_enum(value));
     case Kind::kString:
     case Kind::kCustom:
       return Node::Scalar(Escaped(f, type->format(value)), true);
