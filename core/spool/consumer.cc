@@ -46,6 +46,7 @@ Result<std::shared_ptr<Consumer::State>> Spool::Impl::OpenState(std::string name
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("cursor '{}' is open already", state.name));
   state.open = true;
+  state.first_new_seq = next_seq_;
   if (state.balance != balance) {
     balance->In(state.items);
     for (const auto& d : damages_) {
@@ -227,6 +228,7 @@ Consumer::Backlog Consumer::Read() const {
 }
 
 bool Consumer::durable() const { return !impl_->memory(); }
+uint64_t Consumer::first_new_seq() const { return state_->first_new_seq; }
 const std::string& Consumer::name() const { return state_->name; }
 const std::shared_ptr<Balance>& Consumer::balance() const { return state_->balance; }
 

@@ -58,6 +58,7 @@ struct Consumer::State {
   std::string name;
   std::shared_ptr<Balance> balance;  ///< null until opened; then for good
   bool open = false;
+  uint64_t first_new_seq = 0;
   std::function<void()> waker;
   std::array<Position, kLanes> heads{};
   std::array<uint64_t, kLanes> settled{};  ///< every number below is settled in that lane

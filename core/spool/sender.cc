@@ -67,6 +67,7 @@ struct Lane {
   std::optional<SplitWork> split;
   bool busy = false;
   uint32_t attempts = 0;  ///< of the present record or piece
+  uint32_t choked = 0;    ///< answers 5xx to it in a row
   Duration not_before{0};
   Duration last_attempt{0};
   asio::cancellation_signal cancel;
@@ -170,14 +171,29 @@ class Sender::Impl : public std::enable_shared_from_this<Sender::Impl> {
     if (stopping_ && Drained()) drained_.cancel();
   }
 
+  // Lanes are handed out anew by each process, so what an earlier one left goes out before what
+  // came since: only so a series keeps its order over a restart. A record that the backend chokes
+  // on does not hold up the rest for ever.
+  bool OldLeft(const std::array<Consumer::Head, kLanes>& heads) const {
+    constexpr uint32_t kChoking = 10;
+    for (uint16_t i = 0; i < kLanes; ++i) {
+      if (lanes_[i].choked >= kChoking) continue;
+      const uint64_t seq = lanes_[i].whole ? lanes_[i].whole->seq() : Seq(i, heads);
+      if (seq != 0 && seq < barrier_) return true;
+    }
+    return false;
+  }
+
   // The lane to send from, or -1 with the time at which there may be one. In health the oldest
   // record goes first; while failing the lanes take turns, so that a record the backend chokes on
   // holds up its own lane only.
-  int Pick(const std::array<Consumer::Head, kLanes>& heads, Duration now, Duration& wake) const {
+  int Pick(const std::array<Consumer::Head, kLanes>& heads, Duration now, Duration& wake) {
     int best = -1;
+    if (barrier_ != 0 && !OldLeft(heads)) barrier_ = 0;
     for (uint16_t i = 0; i < kLanes; ++i) {
       const Lane& lane = lanes_[i];
       if (lane.busy || (heads[i].seq == 0 && !lane.split)) continue;
+      if (barrier_ != 0 && Seq(i, heads) >= barrier_) continue;
       const Duration ready = std::max(lane.not_before, not_before_);
       if (ready > now) {
         wake = std::min(wake, ready);
@@ -283,10 +299,11 @@ class Sender::Impl : public std::enable_shared_from_this<Sender::Impl> {
   void Healthy(Lane& lane) {
     failures_ = 0;
     not_before_ = lane.not_before = Duration(0);
-    lane.attempts = 0;
+    lane.attempts = lane.choked = 0;
   }
 
   void BackOff(Lane& lane, const SendOutcome& outcome) {
+    lane.choked = outcome.status / 100 == 5 && outcome.status != 503 ? lane.choked + 1 : 0;
     lane.whole.reset();  // back into the spool: nothing is held in memory while waiting
     const Duration now = options_.clock->Steady();
     const Duration asked =
@@ -458,6 +475,7 @@ class Sender::Impl : public std::enable_shared_from_this<Sender::Impl> {
   std::array<Lane, kLanes> lanes_;
   uint32_t in_flight_ = 0;
   uint32_t failures_ = 0;  ///< in a row, of the destination
+  uint64_t barrier_ = consumer_->first_new_seq();
   Duration not_before_{0}, failed_at_{0};
   bool stopping_ = false, finished_ = false;
   std::atomic<bool> scheduled_{false};

@@ -186,6 +186,8 @@ class Consumer {
   };
   Backlog Read() const;
   bool durable() const;
+  /// Records below were in the spool before this consumer was opened.
+  uint64_t first_new_seq() const;
   const std::string& name() const;
   const std::shared_ptr<Balance>& balance() const;
 

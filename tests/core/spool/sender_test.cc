@@ -376,6 +376,45 @@ TEST_F(SenderTest, AfterTheDeadlineADurableQueueKeepsTheRestForTheNextStart) {
   EXPECT_THAT(Bodies(), ElementsAre(Body(0), Body(1), Body(2)));
 }
 
+TEST_F(SenderTest, WhatAnEarlierProcessLeftGoesOutBeforeWhatCameSince) {
+  answer_ = [](auto&) { return SendOutcome::Retry("down"); };
+  Start();
+  for (uint64_t i = 0; i < 4; ++i) Append(i, static_cast<uint16_t>(i));
+  Stop();
+  sender_.reset();
+  Run();
+  spool_.reset();
+  Make();
+  requests_.clear();
+  answer_ = nullptr;
+  hold_ = true;
+  options_.max_in_flight = 8;
+  Start();
+  for (uint64_t i = 10; i < 14; ++i) Append(i, static_cast<uint16_t>(i));
+  EXPECT_EQ(flying_, 4) << "the lanes of the new ones are free, but a series may have changed its lane";
+  LetGo();
+  ASSERT_EQ(requests_.size(), 8U);
+  for (size_t i = 0; i < 4; ++i) EXPECT_LT(std::stoi(requests_[i].body), 4);
+}
+
+TEST_F(SenderTest, AnOldRecordTheBackendChokesOnDoesNotHoldUpTheNewOnesForEver) {
+  answer_ = [](const Outgoing& o) {
+    return o.body == Body(0) ? SendOutcome::Retry("panic", 500) : SendOutcome::Delivered();
+  };
+  Start();
+  Append(0);
+  Stop();
+  sender_.reset();
+  Run();
+  spool_.reset();
+  Make();
+  Start();
+  Append(1, 5);
+  EXPECT_EQ(Out(*balance_), 0U);
+  AdvanceThrough(1min);
+  EXPECT_EQ(Out(*balance_), 10U);
+}
+
 TEST_F(SenderTest, ARequestThatNeverEndsIsCancelledAtTheDeadline) {
   hold_ = true;
   Start();

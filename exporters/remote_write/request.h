@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Request bodies of both protocols: built, held as templates, split and translated.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+#include "exporters/remote_write/series_book.h"
+
+namespace picket::exporters::remote_write {
+
+/// Types of spool records. On disk: never renumber.
+enum RecordType : uint16_t { kRecordV1 = 1, kRecordV2 = 2, kRecordV1Metadata = 3 };
+
+/// A request under construction.
+/// Source: prometheus remote.proto (prometheus.WriteRequest) and io.prometheus.write.v2.Request.
+/// Cost: a sample costs its label texts in v1 and one table look-up a label text in v2; no hash, no
+/// allocation once warm.
+class RequestBuilder {
+ public:
+  explicit RequestBuilder(bool v2) : v2_(v2) { Clear(); }
+
+  bool v2() const { return v2_; }
+  uint32_t samples() const { return samples_; }
+  size_t bytes() const { return symbols_.size() + series_.size(); }
+  bool empty() const { return samples_ == 0; }
+
+  /// Adds a series with one sample. Returns where its value lies, counted from the first series;
+  /// the timestamp's varint lies kTimeOffset behind it.
+  size_t Add(const SeriesBook& book, const SeriesBook::Series& series, UnixMs timestamp_ms,
+             double value);
+  static constexpr size_t kTimeOffset = 9;
+  /// Adds series that are encoded already. Only v1, where they stand for themselves.
+  void AddEncoded(std::string_view series, uint32_t samples);
+
+  /// The whole request. `first_series` is where the positions Add gave start. Valid until the next
+  /// change.
+  std::string_view Finish(size_t* first_series = nullptr);
+  void Clear();
+  /// A symbol means another text now.
+  void Forget(Symbol s) {
+    if (s < local_.size()) local_[s] = 0;
+  }
+
+ private:
+  uint32_t Local(const SeriesBook& book, Symbol s);
+  void AddV1(const SeriesBook& book, const SeriesBook::Series& series, size_t sample_size);
+  void AddV2(const SeriesBook& book, const SeriesBook::Series& series, size_t sample_size);
+
+  bool v2_;
+  std::string symbols_, series_, scratch_;
+  std::vector<uint64_t>
+      local_;  // by symbol: epoch in the upper half, index in this request in the lower
+  uint64_t epoch_ = 0;
+  uint32_t next_local_ = 0;
+  uint32_t samples_ = 0;
+};
+
+/// One Snappy block in a buffer of this thread, valid until the next call on it.
+std::string_view Compress(std::string_view bytes);
+Result<std::string> Uncompress(std::string_view block);
+
+/// A WriteRequest with metadata only.
+std::string EncodeMetadata(std::span<const std::shared_ptr<const MetricMetadata>> families);
+
+/// A request in two halves of its series, each whole in itself. Bytes are uncompressed. Errors:
+/// kInvalidArgument for a single series, kCorrupt.
+Result<std::vector<std::pair<std::string, uint32_t>>> SplitRequest(uint16_t type,
+                                                                   std::string_view request);
+
+/// A v2 request as v1: texts instead of symbols, metadata left out. Errors: kCorrupt.
+Result<std::string> TranslateToV1(std::string_view request);
+
+}  // namespace picket::exporters::remote_write
