@@ -174,8 +174,7 @@ Result<Value> AggregateQuantile(Grouped& g) {
   PICKET_ASSIGN(const std::vector<double> q,
                 g.evaluation.EvaluateScalar(*g.node.parameter, g.grid));
   for (const double v : q)
-    if (g.input.size() > 0 && !(v >= 0 && v <= 1))
-      g.evaluation.annotations().InvalidQuantile(v, *g.node.parameter);
+    if (!(v >= 0 && v <= 1)) g.evaluation.annotations().InvalidQuantile(v, *g.node.parameter);
   PICKET_ASSIGN(Columns out, g.evaluation.NewColumns(g.groups.size(), g.steps()));
   std::vector<double> values;
   const auto members = g.Members();

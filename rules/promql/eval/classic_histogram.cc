@@ -96,26 +96,25 @@ double BucketFraction(double lower, double upper, std::vector<Bucket>& buckets) 
   const double count = buckets.back().count;
   if (count == 0 || std::isnan(lower) || std::isnan(upper)) return kNan;
   if (lower >= upper) return 0;
-  const auto rank_of = [&](double value, bool is_lower) {
+  // Observations at or below a finite value. Nothing can be said about where they are in a bucket
+  // of infinite width: the lowest counts as wholly below, the highest as wholly above.
+  const auto rank_of = [&](double value) {
     double below = 0;
-    double start = -kInf;
-    for (size_t i = 0; i < buckets.size(); ++i) {
-      const Bucket& b = buckets[i];
-      const double bucket_start = i == 0 ? (b.bound > 0 ? 0.0 : -kInf) : start;
-      if (value <= bucket_start) return below;
-      if (value < b.bound || (value == b.bound && is_lower && std::isinf(value))) {
-        // No interpolation inside a bucket of infinite width.
-        if (std::isinf(bucket_start) || std::isinf(b.bound)) return below;
-        return below + (b.count - below) * (value - bucket_start) / (b.bound - bucket_start);
+    double start = buckets.front().bound > 0 ? 0.0 : -kInf;
+    for (const Bucket& b : buckets) {
+      if (value <= start) return below;
+      if (value < b.bound) {
+        if (std::isinf(b.bound)) return below;
+        if (std::isinf(start)) return b.count;
+        return below + (b.count - below) * (value - start) / (b.bound - start);
       }
-      if (value == b.bound) return b.count;
       below = b.count;
       start = b.bound;
     }
     return below;
   };
-  const double low = std::isinf(lower) && lower < 0 ? 0 : rank_of(lower, true);
-  const double high = std::isinf(upper) && upper > 0 ? count : rank_of(upper, false);
+  const double low = std::isinf(lower) ? (lower < 0 ? 0 : count) : rank_of(lower);
+  const double high = std::isinf(upper) ? (upper > 0 ? count : 0) : rank_of(upper);
   return (high - low) / count;
 }
 

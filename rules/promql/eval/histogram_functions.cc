@@ -75,7 +75,6 @@ class Histograms {
   }
 
   size_t size() const { return groups_.size(); }
-  bool empty() const { return groups_.empty(); }
 
  private:
   static Labels With(const Labels& labels, const Labels& extra) {
@@ -137,6 +136,13 @@ class Histograms {
   std::vector<HistogramGroup> groups_;
 };
 
+/// As OpenMetrics writes a number: 1 is "1.0".
+std::string LabelNumber(double v) {
+  std::string out = FormatFloat(v);
+  if (std::isfinite(v) && out.find_first_of(".e") == std::string::npos) out += ".0";
+  return out;
+}
+
 /// Estimates one quantile of every histogram into rows of `out`.
 Status Estimate(Evaluation& evaluation, Histograms& histograms, const std::vector<double>& q,
                 const Node& argument, const TimeGrid& grid, const Labels* extra, Columns& out) {
@@ -156,9 +162,7 @@ Status Estimate(Evaluation& evaluation, Histograms& histograms, const std::vecto
       });
 }
 
-void WarnOfQuantiles(Evaluation& evaluation, const Histograms& histograms,
-                     const std::vector<double>& q, const Node& at) {
-  if (histograms.empty()) return;
+void WarnOfQuantiles(Evaluation& evaluation, const std::vector<double>& q, const Node& at) {
   for (const double v : q)
     if (!(v >= 0 && v <= 1)) evaluation.annotations().InvalidQuantile(v, at);
 }
@@ -167,7 +171,7 @@ Result<Value> HistogramQuantile(Evaluation& evaluation, const Call& call, const 
   PICKET_ASSIGN(const std::vector<double> q, evaluation.EvaluateScalar(*call.arguments[0], grid));
   PICKET_ASSIGN(Columns columns, evaluation.EvaluateVector(*call.arguments[1], grid));
   Histograms histograms(evaluation, *call.arguments[1], std::move(columns));
-  WarnOfQuantiles(evaluation, histograms, q, *call.arguments[0]);
+  WarnOfQuantiles(evaluation, q, *call.arguments[0]);
   PICKET_ASSIGN(Columns out, evaluation.NewColumns(histograms.size(), grid.count));
   PICKET_TRY(Estimate(evaluation, histograms, q, *call.arguments[1], grid, nullptr, out));
   return Value::Vector(std::move(out));
@@ -184,12 +188,12 @@ Result<Value> HistogramQuantiles(Evaluation& evaluation, const Call& call, const
   PICKET_ASSIGN(Columns out, evaluation.NewColumns(histograms.size() * quantiles, grid.count));
   for (size_t i = 2; i < call.arguments.size(); ++i) {
     PICKET_ASSIGN(const std::vector<double> q, evaluation.EvaluateScalar(*call.arguments[i], grid));
-    WarnOfQuantiles(evaluation, histograms, q, *call.arguments[i]);
+    WarnOfQuantiles(evaluation, q, *call.arguments[i]);
     for (const double v : q)
-      if (v != q.front())
+      if (v != q.front() && !(std::isnan(v) && std::isnan(q.front())))
         return Fail(ErrorKind::kInvalidArgument,
                     "the quantiles of histogram_quantiles must not change with time");
-    const Labels extra({{label, FormatFloat(q.front())}});
+    const Labels extra({{label, LabelNumber(q.front())}});
     PICKET_TRY(Estimate(evaluation, histograms, q, *call.arguments[0], grid, &extra, out));
   }
   PICKET_TRY(MergeEqualRows(out));

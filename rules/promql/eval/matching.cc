@@ -44,8 +44,8 @@ class VectorJoin {
         swapped_(node.matching.cardinality == Cardinality::kOneToMany),
         many_(swapped_ ? std::move(right) : std::move(left)),
         one_(swapped_ ? std::move(left) : std::move(right)),
-        fill_many_(swapped_ ? matching_.fill_right : matching_.fill_left),
-        fill_one_(swapped_ ? matching_.fill_left : matching_.fill_right),
+        fill_many_(matching_.fill_left),
+        fill_one_(matching_.fill_right),
         selection_(matching_.labels, matching_.on),
         out_(many_.steps) {}
 
@@ -261,6 +261,8 @@ class VectorJoin {
   bool swapped_;  // the right side is the many side
   Columns many_;
   Columns one_;
+  // Prometheus exchanges the sides of group_right before it fills: fill_left is always for the many
+  // side.
   std::optional<double> fill_many_;
   std::optional<double> fill_one_;
   LabelSelection selection_;

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The notation of series in promqltest scripts: `metric{a="b"} 1 2+3x4 _ stale {{sum:1}}`.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/model/histogram.h"
+#include "core/model/labels.h"
+
+namespace picket::rules::promql {
+
+/// One slot of a value list. Neither set: omitted.
+struct SlotValue {
+  std::optional<double> value;
+  std::shared_ptr<const HistogramValue> histogram;
+  bool hint_written = false;
+  bool omitted() const { return !value && !histogram; }
+};
+
+struct SeriesLine {
+  Labels labels;
+  std::vector<SlotValue> values;
+};
+
+Result<SeriesLine> ParseSeriesLine(std::string_view line);
+/// `selector@st ...`: start timestamps, which this store does not keep.
+bool IsStartTimeLine(std::string_view line);
+
+}  // namespace picket::rules::promql
