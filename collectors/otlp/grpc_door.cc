@@ -2,11 +2,13 @@
 #include "collectors/otlp/grpc_door.h"
 
 #include <fmt/format.h>
+#include <grpc/support/log.h>
 #include <grpcpp/resource_quota.h>
 
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -61,6 +63,18 @@ std::string ListenAddress(const std::string& listen) {
   return listen;
 }
 
+/// gRPC writes to standard error by itself; its lines belong into ours.
+void TakeOverGrpcLog() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    gpr_set_log_function([](gpr_log_func_args* args) {
+      const bool severe = args->severity == GPR_LOG_SEVERITY_ERROR;
+      log::Write(severe ? log::Level::kWarn : log::Level::kDebug, "gRPC",
+                 {{"message", std::string_view(args->message)}});
+    });
+  });
+}
+
 }  // namespace
 
 struct GrpcDoor::Impl {
@@ -83,6 +97,7 @@ struct GrpcDoor::Impl {
 GrpcDoor::GrpcDoor(const OtlpConfig& config, std::shared_ptr<TraceReceiver> receiver,
                    Telemetry& telemetry)
     : impl_(std::make_unique<Impl>()) {
+  TakeOverGrpcLog();
   impl_->config = config;
   GrpcShared& shared = impl_->shared;
   shared.receiver = std::move(receiver);

@@ -157,7 +157,9 @@ HttpDoor::HttpDoor(net::Runtime& runtime, const OtlpConfig& config,
   traces.method = "*";
   traces.path = "/v1/traces";
   traces.decode_gzip = false;  // done here, into one piece of the right size
-  traces.body_limit = config.max_request_size.value;
+  // Above the limit of ours, so that it is ours that answers, with a Status; far above it the
+  // server says 413 in text.
+  traces.body_limit = config.max_request_size.value / 4 * 5;
   traces.admit = [shared = shared_](const net::HttpRequestHead& head) {
     return shared->LookAtHead(head);
   };

@@ -89,8 +89,11 @@ std::optional<bool> AsBool(element value) {
 
 std::optional<uint64_t> AsEnum(element value, std::span<const std::string_view> names) {
   if (const auto text = AsString(value)) {
-    const auto it = std::find(names.begin(), names.end(), *text);
-    if (it == names.end()) return std::nullopt;
+    const auto it = std::find_if(names.begin(), names.end(), [&](std::string_view name) {
+      return name == *text ||
+             (name.ends_with(*text) && name[name.size() - text->size() - 1] == '_');
+    });
+    if (it == names.end() || text->empty()) return std::nullopt;
     return static_cast<uint64_t>(it - names.begin());
   }
   const auto number = AsUint64(value);

@@ -23,7 +23,8 @@ std::optional<double> AsDouble(
     element value);  ///< number, decimal string, "NaN", "Infinity", "-Infinity"
 std::optional<std::string_view> AsString(element value);
 std::optional<bool> AsBool(element value);
-/// A number, or one of `names` (its index is its number).
+/// A number, or one of `names` (its index is its number), whole or by its last word:
+/// STATUS_CODE_OK, OK.
 std::optional<uint64_t> AsEnum(element value, std::span<const std::string_view> names);
 
 /// Bytes of an even number of hexadecimal digits.

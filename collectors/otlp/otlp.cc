@@ -12,7 +12,11 @@ namespace picket::collectors::otlp {
 namespace {
 
 net::asio::awaitable<void> FlushEvery(std::shared_ptr<SpanMetrics> metrics, Duration interval) {
-  while (co_await net::Sleep(interval)) metrics->Flush();
+  for (;;) {
+    const bool on = co_await net::Sleep(interval);
+    if (!on) co_return;
+    metrics->Flush();
+  }
 }
 
 }  // namespace
