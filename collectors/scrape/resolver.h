@@ -16,7 +16,7 @@ struct SampleRules {
   uint64_t label_limit = 0;
   uint64_t label_name_length_limit = 0;
   uint64_t label_value_length_limit = 0;
-  std::vector<relabel::Config> relabel;
+  std::vector<relabel::Config> relabel{};
 };
 
 /// The final labels of an exposed series: the target's labels joined (a clash renames the exposed

@@ -153,11 +153,13 @@ void TargetScraper::End(Ending ending) {
 
 // Takes over what a reload has left for this strand.
 void TargetScraper::Adopt() {
-  std::lock_guard lock(mutex_);
-  if (next_target_) target_ = *std::exchange(next_target_, std::nullopt);
-  if (!next_options_) return;
-  const std::shared_ptr<const JobOptions> before =
-      std::exchange(options_, std::exchange(next_options_, nullptr));
+  std::shared_ptr<const JobOptions> before;
+  {
+    std::lock_guard lock(mutex_);
+    if (next_target_) target_ = *std::exchange(next_target_, std::nullopt);
+    if (!next_options_) return;
+    before = std::exchange(options_, std::exchange(next_options_, nullptr));
+  }
   cache_.SetOptions(options_->cache);
   if (before->rules != options_->rules) {
     resolver_.SetRules(options_->rules);

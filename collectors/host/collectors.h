@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of the host's health. Each reads some files of the kernel's and tells its series in a
+// fixed order. Source: node_exporter 1.12, whose names, labels and units these are.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "collectors/host/config.h"
+#include "collectors/host/row.h"
+#include "core/base/result.h"
+
+namespace picket::collectors::host {
+
+/// One part. Threads: one at a time; may block on the kernel.
+/// Errors: what keeps the part from telling anything; what concerns one device or line is left out.
+class Part {
+ public:
+  virtual ~Part() = default;
+  virtual std::string_view name() const = 0;
+  virtual Status Tell(Row& row) = 0;
+};
+
+std::unique_ptr<Part> MakeCpu(const HostConfig& config);
+std::unique_ptr<Part> MakeDisks(const HostConfig& config);
+std::unique_ptr<Part> MakeFilesystems(const HostConfig& config);
+std::unique_ptr<Part> MakeLoad(const HostConfig& config);
+std::unique_ptr<Part> MakeMemory(const HostConfig& config);
+std::unique_ptr<Part> MakeNetwork(const HostConfig& config);
+std::unique_ptr<Part> MakePressure(const HostConfig& config);
+std::unique_ptr<Part> MakeStat(const HostConfig& config);
+std::unique_ptr<Part> MakeUname(const HostConfig& config);
+
+/// The enabled ones, by name.
+std::vector<std::unique_ptr<Part>> MakeParts(const HostConfig& config);
+
+}  // namespace picket::collectors::host
