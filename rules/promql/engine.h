@@ -41,9 +41,9 @@ struct EngineOptions {
 
 /// One query's own settings.
 struct EvalOptions {
-  std::optional<Milliseconds> lookback;
-  std::optional<Milliseconds> timeout;
-  std::shared_ptr<const CancelToken> cancel;
+  std::optional<Milliseconds> lookback{};
+  std::optional<Milliseconds> timeout{};
+  std::shared_ptr<const CancelToken> cancel{};
 };
 
 /// Results equal those of Prometheus 3.14. Threads: any; queries do not share state.
