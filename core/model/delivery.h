@@ -46,7 +46,8 @@ class Balance {
  public:
   Balance(std::string component, std::string instance, std::string unit);
   void In(uint64_t n) { in_.fetch_add(n, std::memory_order_relaxed); }
-  /// Items went back undelivered to a source that keeps them, such as a log file: as if never taken.
+  /// Items went back undelivered to a source that keeps them, such as a log file: as if never
+  /// taken.
   void Return(uint64_t n) { in_.fetch_sub(n, std::memory_order_relaxed); }
   void Out(uint64_t n) { out_.fetch_add(n, std::memory_order_relaxed); }
   /// The one function through which data is lost: counts and logs (rate-limited), with an example

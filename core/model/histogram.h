@@ -6,9 +6,11 @@
 namespace picket {
 
 /// One native histogram sample with absolute, floating-point bucket counts.
-/// Shape: spans say which bucket indexes the counts belong to: the first offset is an index, the later ones are gaps; the
-///        lengths add up to the number of counts. Exponential schemas are -4..8, bucket i of schema s covers
-///        (2^((i-1)/2^s), 2^(i/2^s)]; schema kCustomBuckets has upper bounds in custom_values and no negative buckets.
+/// Shape: spans say which bucket indexes the counts belong to: the first offset is an index, the
+/// later ones are gaps; the
+///        lengths add up to the number of counts. Exponential schemas are -4..8, bucket i of schema
+///        s covers (2^((i-1)/2^s), 2^(i/2^s)]; schema kCustomBuckets has upper bounds in
+///        custom_values and no negative buckets.
 /// Source: prometheus.io/docs/specs/native_histograms.
 struct HistogramValue {
   static constexpr int32_t kCustomBuckets = -53;

@@ -12,6 +12,7 @@ SeriesWriter::~SeriesWriter() { intake_.CloseSource(source_); }
 
 size_t SeriesWriter::Write(UnixMs t, const std::vector<std::pair<Labels, double>>& samples) {
   ++pass_;
+  last_ms_ = t;
   ids_.clear();
   values_.clear();
   size_t refused = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -22,7 +23,7 @@ class SeriesWriter {
   /// One result. Labels must be unique. Returns how many new series the store refused.
   size_t Write(UnixMs t, const std::vector<std::pair<Labels, double>>& samples);
   /// Ends every series with a marker at `t`.
-  void End(UnixMs t) { Write(t, {}); }
+  void End(UnixMs t) { Write(std::max(t, last_ms_ + 1), {}); }
   size_t series() const { return live_.size(); }
 
  private:
@@ -37,6 +38,7 @@ class SeriesWriter {
   std::vector<double> values_;
   uint64_t pass_ = 0;
   uint64_t layout_ = 0;
+  UnixMs last_ms_ = 0;
   std::shared_ptr<const MetricMetadata> metadata_;
 };
 

@@ -61,18 +61,40 @@ TEST_F(Counters, StalenessMarkersAreNoSamples) {
   EXPECT_EQ(Read(), 1);
 }
 
-TEST_F(Counters, SavedStateContinuesAcrossARestart) {
+struct Kept final : CounterMemory {
+  std::optional<Last> Recall(uint64_t key) const override {
+    auto it = map.find(key);
+    return it == map.end() ? std::nullopt : std::optional(it->second);
+  }
+  void Remember(uint64_t key, const Last& last) override { map[key] = last; }
+  void Forget(uint64_t key) override { map.erase(key); }
+  std::map<uint64_t, Last> map;
+};
+
+TEST_F(Counters, AMemoryContinuesAcrossARestart) {
+  Kept kept;
+  const std::vector<std::vector<Matcher>> selectors{{Matcher::Equal("__name__", "requests_total")}};
+  reader_ = IncrementReader(selectors, &kept);
   Scrape("200", 50);
   Read();
-  const std::string saved = reader_.Save();
   now_ += 1000;
   Scrape("200", 60);
-  IncrementReader again{{{Matcher::Equal("__name__", "requests_total")}}};
-  again.Restore(saved);
-  reader_ = std::move(again);
-  EXPECT_EQ(Read(), 10);
-  reader_.Restore("damaged");
-  EXPECT_EQ(Read(), 10);  // starts anew within the window: base at 50, then 60
+  Scrape("500", 2);
+  reader_ = IncrementReader(selectors, &kept);
+  EXPECT_EQ(Read(), 12);
+  reader_ = IncrementReader(selectors, &kept);
+  EXPECT_EQ(Read(), 0);
+}
+
+TEST_F(Counters, WhatIsGoneForAnHourIsForgotten) {
+  Kept kept;
+  reader_ = IncrementReader({{Matcher::Equal("__name__", "requests_total")}}, &kept);
+  Scrape("200", 50, "old");
+  Read();
+  now_ += 2 * 3'600'000;
+  Scrape("200", 1, "new");
+  Read();
+  EXPECT_EQ(kept.map.size(), 2U);  // the series and the target of "new"
 }
 
 }  // namespace

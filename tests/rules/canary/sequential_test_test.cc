@@ -80,21 +80,21 @@ int FalseAlarms(const World& w, TestOptions options, int rollouts) {
 }
 
 TEST(SequentialTest, HealthyCanariesAreLeftAlone) {
-  // alpha is 1e-3: of 1500 healthy half-hour rollouts at three loads 1.5 may act; 6 has probability
+  // alpha is 1e-3: of 450 healthy half-hour rollouts at three loads 0.45 may act; 4 has probability
   // below 0.5 %.
   int alarms = 0;
-  for (const double rps : {10.0, 100.0, 1000.0}) alarms += FalseAlarms({.rps = rps}, {}, 500);
-  EXPECT_LE(alarms, 5);
+  for (const double rps : {10.0, 100.0, 1000.0}) alarms += FalseAlarms({.rps = rps}, {}, 150);
+  EXPECT_LE(alarms, 3);
 }
 
 TEST(SequentialTest, ASharedIncidentIsNotTheCanarysFault) {
-  EXPECT_LE(FalseAlarms({.canary_rate = 0.2, .baseline_rate = 0.2}, {}, 300), 2);
+  EXPECT_LE(FalseAlarms({.canary_rate = 0.2, .baseline_rate = 0.2}, {}, 100), 1);
 }
 
 TEST(SequentialTest, BurstsOfErrorsAreNotEvidenceInStrictMode) {
   const World w{.burst = 5};
-  EXPECT_LE(FalseAlarms(w, {.strict = true}, 300), 2);
-  EXPECT_LE(FalseAlarms(w, {}, 300), 3);
+  EXPECT_LE(FalseAlarms(w, {.strict = true}, 100), 1);
+  EXPECT_LE(FalseAlarms(w, {}, 100), 1);
 }
 
 TEST(SequentialTest, FindsABadCanarySoon) {
@@ -169,7 +169,7 @@ TEST(SequentialTest, AGoodCanaryBecomesOk) {
 TEST(SequentialTest, ToleratedRatioMovesTheNull) {
   // Twice as bad is tolerated, so it must not act.
   EXPECT_LE(
-      FalseAlarms({.canary_rate = 0.004, .baseline_rate = 0.002}, {.tolerated_ratio = 2}, 200), 2);
+      FalseAlarms({.canary_rate = 0.004, .baseline_rate = 0.002}, {.tolerated_ratio = 2}, 60), 1);
 }
 
 }  // namespace
