@@ -29,9 +29,12 @@ struct HostManager::Loop {
     while (!ended) {
       const UnixMs now = deps.clock.NowMs();
       const UnixMs due = first ? now : (now / interval + 1) * interval;
-      if (!first && co_await bell.Wait(Milliseconds(due - now))) continue;
-      if ((co_await asio::this_coro::cancellation_state).cancelled() !=
-          asio::cancellation_type::none)
+      // co_await never stands in a condition: see core/net/runtime.h.
+      bool rung = false;
+      if (!first) rung = co_await bell.Wait(Milliseconds(due - now));
+      if (rung) continue;
+      const auto cancellation = co_await asio::this_coro::cancellation_state;
+      if (cancellation.cancelled() != asio::cancellation_type::none)
         break;
       first = false;
       std::function<void()> collect = [self, due] { self->Collect(due); };

@@ -155,8 +155,11 @@ void Pool::Apply(std::unique_ptr<Prepared> p) {
 asio::awaitable<void> Pool::Discover(std::shared_ptr<Discovery> discovery) {
   const std::shared_ptr<Pool> keep = shared_from_this();
   while (!discovery->ended) {
-    if (co_await discovery->bell.Wait(discovery->interval)) continue;
-    if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none)
+    // co_await never stands in a condition: see core/net/runtime.h.
+    const bool rung = co_await discovery->bell.Wait(discovery->interval);
+    if (rung) continue;
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    if (cancellation.cancelled() != asio::cancellation_type::none)
       co_return;
     std::function<void()> poll = [this, discovery] {
       if (discovery->Poll()) Sync(discovery);

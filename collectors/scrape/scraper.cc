@@ -185,8 +185,11 @@ asio::awaitable<void> TargetScraper::Run() {
     const UnixMs due =
         schedule.After(std::max(now, last_due > now + schedule.interval_ms() ? 0 : last_due));
     const Milliseconds wait(std::min(due - now, schedule.interval_ms()));
-    if (co_await bell_.Wait(wait)) continue;  // rung: something has changed
-    if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none)
+    // co_await never stands in a condition: see core/net/runtime.h.
+    const bool rung = co_await bell_.Wait(wait);
+    if (rung) continue;  // something has changed
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    if (cancellation.cancelled() != asio::cancellation_type::none)
       break;
     if (last_due != 0 && counters_.skipped) {
       counters_.skipped->Add(

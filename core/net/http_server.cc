@@ -208,7 +208,8 @@ asio::awaitable<void> HttpServer::Impl::Accept() {
       if (uint64_t held = 0; limit.Allow(held))
         log::Error("Cannot accept a connection",
                    {{"server", state->options.name}, {"error", ec.message()}});
-      if (!co_await Sleep(std::chrono::milliseconds(100))) co_return;
+      const bool slept = co_await Sleep(std::chrono::milliseconds(100));
+      if (!slept) co_return;
       continue;
     }
     Admit(std::move(socket));

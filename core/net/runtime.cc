@@ -35,6 +35,17 @@ void LogFault(const std::string& what, const std::exception_ptr& fault) {
   }
 }
 
+// Cancellation is a value here, never an exception (see the note in runtime.h).
+asio::awaitable<void> Guarded(asio::awaitable<void> body) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_await std::move(body);
+}
+
+asio::awaitable<bool> Cancelled() {
+  const auto state = co_await asio::this_coro::cancellation_state;
+  co_return state.cancelled() != asio::cancellation_type::none;
+}
+
 asio::awaitable<void> Invoke(std::function<void()> work) {
   work();
   co_return;
@@ -135,6 +146,7 @@ void Runtime::Stop() {
 
 struct Tasks::Impl {
   struct Task {
+    std::string what;
     asio::any_io_executor where;
     asio::cancellation_signal signal;
   };
@@ -142,6 +154,12 @@ struct Tasks::Impl {
   std::condition_variable changed;
   std::unordered_map<uint64_t, std::shared_ptr<Task>> tasks;
   uint64_t next = 0;
+
+  void Complain() const {
+    std::lock_guard lock(mutex);
+    for (const auto& [id, task] : tasks)
+      log::Warn("A task does not end although it is cancelled", {{"task", task->what}});
+  }
 
   void Cancel() {
     std::lock_guard lock(mutex);
@@ -165,6 +183,7 @@ Tasks::~Tasks() { Stop(); }
 void Tasks::Start(const asio::any_io_executor& where, std::string what,
                   asio::awaitable<void> body) {
   auto task = std::make_shared<Impl::Task>();
+  task->what = what;
   task->where = where;
   uint64_t id = 0;
   {
@@ -183,7 +202,7 @@ void Tasks::Start(const asio::any_io_executor& where, std::string what,
     impl->changed.notify_all();
   };
   asio::co_spawn(
-      where, std::move(body),
+      where, Guarded(std::move(body)),
       asio::bind_cancellation_slot(
           task->signal.slot(), [what = std::move(what), task, sign_off](
                                    const std::exception_ptr& fault) { LogFault(what, fault); }));
@@ -199,8 +218,11 @@ bool Tasks::WaitFor(Duration time) {
 void Tasks::Stop(Duration drain) {
   if (drain > Duration(0) && WaitFor(drain)) return;
   // A task may start another while it is being cancelled, so ask again until all are gone.
-  do impl_->Cancel();
-  while (!WaitFor(std::chrono::milliseconds(50)));
+  for (int rounds = 1;; ++rounds) {
+    impl_->Cancel();
+    if (WaitFor(std::chrono::milliseconds(50))) return;
+    if (rounds % 100 == 0) impl_->Complain();
+  }
 }
 
 size_t Tasks::running() const {
@@ -209,6 +231,8 @@ size_t Tasks::running() const {
 }
 
 asio::awaitable<bool> Sleep(Duration time) {
+  const bool cancelled = co_await Cancelled();
+  if (cancelled) co_return false;
   asio::steady_timer timer(co_await asio::this_coro::executor);
   timer.expires_after(std::min<Duration>(time, kLongest));
   auto [ec] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -237,6 +261,8 @@ void Bell::Ring() {
 
 asio::awaitable<bool> Bell::Wait(Duration longest) {
   auto impl = impl_;
+  const bool cancelled = co_await Cancelled();
+  if (cancelled) co_return false;
   if (!impl->rung && longest > Duration(0)) {
     impl->timer.expires_after(std::min<Duration>(longest, kLongest));
     co_await impl->timer.async_wait(asio::as_tuple(asio::use_awaitable));

@@ -74,9 +74,9 @@ class Tasks {
   Tasks(const Tasks&) = delete;
   Tasks& operator=(const Tasks&) = delete;
 
-  /// Starts `body` on `where`. When cancelled, its pending operation ends: Fetch with kCancelled,
-  /// Sleep with false; any later co_await throws operation_aborted, which ends the coroutine
-  /// quietly. Other exceptions are logged.
+  /// Starts `body` on `where`. When cancelled, its pending operation ends, and so does every later
+  /// one at once: Fetch with kCancelled, Sleep and Bell::Wait with false. The body must then
+  /// return; nothing is thrown into it.
   void Start(const asio::any_io_executor& where, std::string what, asio::awaitable<void> body);
   void Cancel();
   /// True if all ended within `time`.

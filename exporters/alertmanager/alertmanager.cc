@@ -196,7 +196,8 @@ net::asio::awaitable<void> AlertmanagerExporter::Endpoint::Run(std::shared_ptr<E
     const auto wait =
         Duration(static_cast<int64_t>(std::uniform_real_distribution<double>(0.5, 1.0)(random) *
                                       static_cast<double>(backoff.count())));
-    if (!co_await net::Sleep(wait)) co_return;
+    const bool slept = co_await net::Sleep(wait);  // not in the condition: see core/net/runtime.h
+    if (!slept) co_return;
     backoff = std::min(2 * backoff, kLongestBackoff);
   }
 }

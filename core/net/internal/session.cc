@@ -271,9 +271,6 @@ asio::awaitable<HttpReply> Session::Handle(HttpServerRequest request) {
   std::string fault;
   try {
     co_return co_await route_->handler(std::move(request));
-  } catch (const boost::system::system_error& e) {
-    if (e.code() == asio::error::operation_aborted) throw;  // stopping
-    fault = e.what();
   } catch (const std::exception& e) {
     fault = e.what();
   }
@@ -315,7 +312,9 @@ asio::awaitable<void> Session::Send(HttpReply reply, const RequestHead* head) {
     const std::string text = RenderHead(reply, std::nullopt, chunked);
     const asio::const_buffer piece(text.data(), text.size());
     const IoResult r = co_await connection_->Write({&piece, 1});
-    if (r.ec || !co_await SendStream(reply, chunked)) keep_ = false;
+    bool whole = !r.ec;
+    if (whole) whole = co_await SendStream(reply, chunked);
+    if (!whole) keep_ = false;
     if (!keep_) co_await Linger();
     co_return;
   }

@@ -12,8 +12,11 @@ asio::awaitable<T> Now(T value) {
 }
 
 asio::awaitable<void> Rounds(Bell& bell, std::atomic<int>& rounds, std::promise<void>& seen) {
-  while (co_await bell.Wait(std::chrono::hours(1)))
+  for (;;) {
+    const bool rung = co_await bell.Wait(std::chrono::hours(1));
+    if (!rung) co_return;
     if (++rounds == 2) seen.set_value();
+  }
 }
 
 TEST(RuntimeTest, LoopsAreOursAndSerial) {
@@ -60,6 +63,22 @@ TEST(TasksTest, CancelEndsWhatWaits) {
   tasks.Stop();
   EXPECT_EQ(tasks.running(), 0u);
   EXPECT_EQ(rounds.load(), 2);
+}
+
+asio::awaitable<void> SleepsOn(std::atomic<int>& ended) {
+  // The second sleep begins when the task is already cancelled.
+  co_await Sleep(std::chrono::hours(1));
+  const bool slept = co_await Sleep(std::chrono::hours(1));
+  if (!slept) ++ended;
+}
+
+TEST(TasksTest, EveryLoopEndsOrderly) {
+  Runtime runtime(2);
+  std::atomic<int> ended{0};
+  Tasks tasks(runtime);
+  for (int i = 0; i < 100; ++i) tasks.Start(runtime.Next(), "sleeps", SleepsOn(ended));
+  tasks.Stop();
+  EXPECT_EQ(ended.load(), 100);
 }
 
 asio::awaitable<void> Throws() {
