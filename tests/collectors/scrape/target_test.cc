@@ -114,7 +114,7 @@ TEST(SampleLabels, MetricRelabellingAndLimits) {
   EXPECT_EQ(Final("a{pod=\"p\"} 1\n", target, rules), R"(a{job="shop"})");
   EXPECT_TRUE(Final("a{b=\"c\"} 1\n", target, {.label_limit = 2})
                   .starts_with("error: 3 labels exceed the label_limit of 2"));
-  EXPECT_TRUE(Final("a{bcdefghij=\"c\"} 1\n", target, {.label_name_length_limit = 9})
+  EXPECT_TRUE(Final("a{bcdefghij=\"c\"} 1\n", target, {.label_name_length_limit = 8})
                   .starts_with("error: label name \"bcdefghij\""));
   EXPECT_TRUE(Final("a{b=\"cdefg\"} 1\n", target, {.label_value_length_limit = 4})
                   .starts_with("error: the value of label \"b\""));
