@@ -3,7 +3,8 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
+#include <charconv>
+#include <cmath>
 
 #include "core/base/strings.h"
 #include "rules/promql/eval/histogram.h"
@@ -11,13 +12,39 @@
 namespace picket::rules::promql {
 namespace {
 
+template <class T>
+void AppendInteger(std::string& out, T value) {
+  char buffer[24];
+  out.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+}
+
+/// Most values are whole numbers, which need no search for the shortest form.
+void AppendFloat(std::string& out, double value) {
+  if (std::fabs(value) < 1e15 && value == std::trunc(value) &&
+      !(value == 0 && std::signbit(value))) {
+    AppendInteger(out, static_cast<int64_t>(value));
+    return;
+  }
+  const double magnitude = std::fabs(value);
+  if (!(magnitude >= 1e-6 && magnitude < 1e21)) {
+    out += FormatFloat(value);
+    return;
+  }
+  char buffer[64];
+  out.append(buffer,
+             std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed).ptr);
+}
+
 /// Seconds with as many decimals as the milliseconds need.
 void AppendTime(std::string& out, UnixMs ms) {
   if (ms < 0) out += '-';
   const uint64_t magnitude = ms < 0 ? 0 - static_cast<uint64_t>(ms) : static_cast<uint64_t>(ms);
-  fmt::format_to(std::back_inserter(out), "{}", magnitude / 1000);
-  if (const uint64_t fraction = magnitude % 1000; fraction != 0) {
-    fmt::format_to(std::back_inserter(out), ".{:03}", fraction);
+  AppendInteger(out, magnitude / 1000);
+  if (const auto fraction = static_cast<unsigned>(magnitude % 1000); fraction != 0) {
+    out += '.';
+    out += static_cast<char>('0' + fraction / 100);
+    out += static_cast<char>('0' + fraction / 10 % 10);
+    out += static_cast<char>('0' + fraction % 10);
     while (out.back() == '0') out.pop_back();
   }
 }
@@ -26,7 +53,7 @@ void AppendPoint(std::string& out, UnixMs ms, double value) {
   out += '[';
   AppendTime(out, ms);
   out += ",\"";
-  out += FormatFloat(value);
+  AppendFloat(out, value);
   out += "\"]";
 }
 
