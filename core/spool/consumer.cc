@@ -48,20 +48,30 @@ Result<std::shared_ptr<Consumer::State>> Spool::Impl::OpenState(std::string name
   state.open = true;
   state.first_new_seq = next_seq_;
   if (state.balance != balance) {
-    balance->In(state.items);
-    for (const auto& d : damages_) {
-      if (state.balance || state.LowestSettled() >= d.to_seq) continue;
-      balance->In(d.items);
-      balance->Drop(DropReason::kCorrupt, d.items, d.detail);
-    }
-    for (const auto& [reason, items] : std::exchange(state.lost_unopened, {})) {
-      balance->In(items);
-      balance->Drop(reason, items, "while its destination was not configured");
-    }
+    CountRestored(state, *balance);
     state.balance = std::move(balance);
   }
   Persist(state);
   return it->second;
+}
+
+void Spool::Impl::CountRestored(Consumer::State& state, Balance& balance) {
+  // What this process had queued before, say until a reload, is in already.
+  const auto known = static_cast<uint64_t>(std::max<int64_t>(balance.Read().queued(), 0));
+  if (state.items >= known)
+    balance.In(state.items - known);
+  else
+    balance.Drop(DropReason::kShutdown, known - state.items,
+                 "was queued in memory when its queue was closed");
+  for (const auto& d : damages_) {
+    if (state.balance || state.LowestSettled() >= d.to_seq) continue;
+    balance.In(d.items);
+    balance.Drop(DropReason::kCorrupt, d.items, d.detail);
+  }
+  for (const auto& [reason, items] : std::exchange(state.lost_unopened, {})) {
+    balance.In(items);
+    balance.Drop(reason, items, "while its destination was not configured");
+  }
 }
 
 std::vector<std::pair<std::string, uint64_t>> Spool::Impl::RetireClosed() {
@@ -87,7 +97,7 @@ std::optional<Entry> Spool::Impl::Lend(Consumer::State& state, uint16_t lane,
                                        std::shared_ptr<File>& file) {
   std::lock_guard lock(mutex_);
   auto& out = state.out[lane];
-  if (out.active || state.heads[lane] == 0) return std::nullopt;
+  if (closed_ || out.active || state.heads[lane] == 0) return std::nullopt;
   const Segment* segment = Find(state.heads[lane]);
   if (segment == nullptr) return std::nullopt;
   out.active = true;
@@ -96,8 +106,9 @@ std::optional<Entry> Spool::Impl::Lend(Consumer::State& state, uint16_t lane,
   return segment->entries[state.heads[lane] - segment->base];
 }
 
-void Spool::Impl::Settle(Consumer::State& state, const Entry& entry) {
+bool Spool::Impl::Settle(Consumer::State& state, const Entry& entry) {
   std::lock_guard lock(mutex_);
+  if (closed_) return false;
   auto& out = state.out[entry.lane];
   if (!out.evicted) {
     if (const Segment* s = Find(state.heads[entry.lane]))
@@ -108,6 +119,7 @@ void Spool::Impl::Settle(Consumer::State& state, const Entry& entry) {
   state.records -= 1, state.items -= entry.items, state.bytes -= entry.length;
   Persist(state);
   Release();
+  return true;
 }
 
 bool Spool::Impl::PutBack(Consumer::State& state, const Entry& entry) {
@@ -116,7 +128,7 @@ bool Spool::Impl::PutBack(Consumer::State& state, const Entry& entry) {
   {
     std::lock_guard lock(mutex_);
     auto& out = state.out[entry.lane];
-    evicted = out.evicted;
+    evicted = out.evicted && !closed_;
     out.active = out.evicted = false;
     if (evicted) state.records -= 1, state.items -= entry.items, state.bytes -= entry.length;
     waker = state.waker;
@@ -202,8 +214,7 @@ void Consumer::DropHead(uint16_t lane, DropReason reason, std::string_view detai
   std::shared_ptr<File> file;
   const auto entry = impl_->Lend(*state_, lane, file);
   if (!entry) return;
-  state_->balance->Drop(reason, entry->items, detail);
-  impl_->Settle(*state_, *entry);
+  if (impl_->Settle(*state_, *entry)) state_->balance->Drop(reason, entry->items, detail);
 }
 
 void Consumer::DropAll(DropReason reason, std::string_view detail) {
@@ -259,36 +270,35 @@ std::string_view Delivery::body() const {
   return std::string_view(bytes_).substr(kRecordHeaderBytes);
 }
 
-void Delivery::Finish() {
-  ref_->impl->Settle(*ref_->state, ref_->entry);
-  ref_.reset();
+std::shared_ptr<Balance> Delivery::Finish() {
+  const auto ref = std::move(ref_);
+  return ref->impl->Settle(*ref->state, ref->entry) ? ref->state->balance : nullptr;
 }
 
 void Delivery::Delivered(uint32_t rejected, std::string_view detail) && {
   rejected = std::min(rejected, info_.items);
-  auto& balance = *ref_->state->balance;
-  balance.Out(info_.items - rejected);
-  balance.Drop(DropReason::kPartial, rejected, detail);
-  Finish();
+  const auto balance = Finish();
+  if (!balance) return;
+  balance->Out(info_.items - rejected);
+  balance->Drop(DropReason::kPartial, rejected, detail);
 }
 
 void Delivery::Dropped(DropReason reason, std::string_view detail) && {
-  ref_->state->balance->Drop(reason, info_.items, detail);
-  Finish();
+  if (const auto balance = Finish()) balance->Drop(reason, info_.items, detail);
 }
 
 void Delivery::Settle(uint32_t delivered, std::span<const std::pair<DropReason, uint32_t>> dropped,
                       std::string_view detail) && {
-  auto& balance = *ref_->state->balance;
+  const auto balance = Finish();
+  if (!balance) return;
   // What the parts do not account for is rejected: the sum is always the record's.
   uint32_t left = info_.items - std::min(delivered, info_.items);
-  balance.Out(info_.items - left);
+  balance->Out(info_.items - left);
   for (const auto& [reason, n] : dropped) {
-    balance.Drop(reason, std::min(n, left), detail);
+    balance->Drop(reason, std::min(n, left), detail);
     left -= std::min(n, left);
   }
-  balance.Drop(DropReason::kRejected, left, detail);
-  Finish();
+  balance->Drop(DropReason::kRejected, left, detail);
 }
 
 }  // namespace picket::spool

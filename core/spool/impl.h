@@ -104,12 +104,14 @@ class Spool::Impl : public Flushable, public std::enable_shared_from_this<Spool:
   // consumer.cc
   /// The head of a lane, marked as out; nothing when there is none or it is out.
   std::optional<Entry> Lend(Consumer::State& state, uint16_t lane, std::shared_ptr<File>& file);
-  void Settle(Consumer::State& state, const Entry& entry);
+  /// False when the spool is closed: then nothing is settled, and nothing may be counted.
+  bool Settle(Consumer::State& state, const Entry& entry);
   /// Returns whether the record was evicted while it was out, and so is lost.
   bool PutBack(Consumer::State& state, const Entry& entry);
   void NoteDamaged();
   void Persist(Consumer::State& state);
   void Close(Consumer::State& state);
+  void CountRestored(Consumer::State& state, Balance& balance);
 
   bool memory() const { return options_.directory.empty(); }
   const SpoolOptions& options() const { return options_; }
@@ -159,6 +161,7 @@ class Spool::Impl : public Flushable, public std::enable_shared_from_this<Spool:
   std::array<Position, kLanes> last_in_lane_{};
   std::map<std::string, std::shared_ptr<Consumer::State>> consumers_;
   std::vector<Damage> damages_;
+  bool closed_ = false;
   bool directory_dirty_ = false;
   uint64_t truncated_tails_ = 0, damaged_records_ = 0, append_errors_ = 0;
   std::string last_error_;

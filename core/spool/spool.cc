@@ -97,6 +97,7 @@ Status Spool::Impl::Append(const RecordInfo& given, std::span<const std::string_
   Status status;
   {
     std::lock_guard lock(mutex_);
+    if (closed_) return Fail(ErrorKind::kCancelled, "the queue is closed");
     for (int attempt = 0; attempt < 3; ++attempt) {
       const bool fits =
           !segments_.empty() &&
@@ -404,11 +405,16 @@ Status Spool::Impl::ForEach(
 
 Spool::Spool(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Spool::~Spool() {
+Spool::~Spool() { Close(); }
+
+void Spool::Close() {
   if (impl_->flusher_) {
     impl_->flusher_->Remove(impl_.get());
     (void)impl_->Sync();
   }
+  std::lock_guard lock(impl_->mutex_);
+  impl_->closed_ = true;
+  impl_->lock_.reset();
 }
 
 Result<std::unique_ptr<Spool>> Spool::Open(SpoolOptions options) {

@@ -74,7 +74,10 @@ class Spool {
   /// Open, or memory with a warning when the disk cannot be used; an error only when another
   /// process holds the directory.
   static Result<std::unique_ptr<Spool>> OpenOrMemory(SpoolOptions options);
-  ~Spool();
+  ~Spool();  ///< Close()
+  /// Writes through and lets go of the directory, so that another may open it. What is out to be
+  /// sent stays in the queue, whatever comes of it; Append fails from now on.
+  void Close();
 
   /// Adds one body. The caller has counted its items In on the balance of every consumer; from here
   /// on the spool counts. With no consumer open the record waits for those whose cursor is on disk.
@@ -147,7 +150,8 @@ class Delivery {
   Delivery();
   struct Ref;
   std::unique_ptr<Ref> ref_;
-  void Finish();
+  /// The balance to count on, or null when the spool was closed meanwhile.
+  std::shared_ptr<Balance> Finish();
   RecordInfo info_;
   uint64_t seq_ = 0;
   std::string bytes_;  // header and body, as read

@@ -53,16 +53,16 @@ void Encoder::OnSeries(SeriesId id, const Labels& labels,
   const Labels final_labels = keep ? builder.Build() : Labels();
   std::unique_lock lock(mutex_);
   book_.Add(id, final_labels, metadata);
-  for (const Symbol s : book_.TakeReused())
-    for (auto& batch : batches_) {
-      std::lock_guard guard(batch->mutex);
-      batch->builder.Forget(s);
-    }
 }
 
 void Encoder::OnSeriesGone(SeriesId id) {
   std::unique_lock lock(mutex_);
   book_.Remove(id);
+  // Batches remember numbers of texts until they are sent. Under churn they are sent early now and
+  // then.
+  constexpr size_t kManyUnused = 10'000;
+  if (book_.unused() >= kManyUnused) Flush(Duration::max(), true);
+  if (pending_.load(std::memory_order_relaxed) == 0) book_.Sweep();
 }
 
 void Encoder::OnSourceGone(SourceId source) {

@@ -115,28 +115,21 @@ class RemoteWrite::Impl : public std::enable_shared_from_this<RemoteWrite::Impl>
       if (self) asio::post(self->executor_, [self, deadline] { self->Arm(deadline); });
     });
     sender_->Start();
-    if (config_.metadata_config.send && !encoder_.v2()) ArmMetadata();
+    if (config_.metadata_config.send)
+      asio::post(executor_, [self = shared_from_this()] { self->ArmMetadata(); });
   }
 
   asio::awaitable<void> Stop(Duration within) {
     encoder_.Flush(Duration::max(), true);
     co_await sender_->Stop(within);
-    auto self = shared_from_this();
-    asio::post(executor_, [self] {
-      self->stopped_ = true;
-      self->flush_alarm_->Cancel();
-      self->metadata_alarm_->Cancel();
-    });
+    HaltAlarms();
   }
 
   void Close() {
     encoder_.Flush(Duration::max(), true);
     sender_.reset();
-    asio::post(executor_, [self = shared_from_this()] {
-      self->stopped_ = true;
-      self->flush_alarm_.reset();
-      self->metadata_alarm_.reset();
-    });
+    spool_->Close();  // now, so that a destination made anew can open it
+    HaltAlarms();
   }
 
   void OnRow(const SampleRow& row) {
@@ -160,6 +153,14 @@ class RemoteWrite::Impl : public std::enable_shared_from_this<RemoteWrite::Impl>
   }
 
  private:
+  void HaltAlarms() {
+    asio::post(executor_, [self = shared_from_this()] {
+      self->stopped_ = true;
+      self->flush_alarm_.reset();
+      self->metadata_alarm_.reset();
+    });
+  }
+
   void Queue(const EncodedRequest& r) {
     const spool::RecordInfo info{r.type, r.lane, r.samples, context_.clock->NowMs()};
     auto status = spool_->Append(info, r.body);
@@ -184,6 +185,7 @@ class RemoteWrite::Impl : public std::enable_shared_from_this<RemoteWrite::Impl>
 
   // v1 has no place for type and help beside the samples: they go out by themselves now and then.
   void ArmMetadata() {
+    if (stopped_) return;
     metadata_alarm_->Set(context_.clock->Steady() + config_.metadata_config.send_interval,
                          [weak = weak_from_this()] {
                            auto self = weak.lock();

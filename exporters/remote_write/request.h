@@ -40,10 +40,6 @@ class RequestBuilder {
   /// change.
   std::string_view Finish(size_t* first_series = nullptr);
   void Clear();
-  /// A symbol means another text now.
-  void Forget(Symbol s) {
-    if (s < local_.size()) local_[s] = 0;
-  }
 
  private:
   uint32_t Local(const SeriesBook& book, Symbol s);

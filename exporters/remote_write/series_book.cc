@@ -20,7 +20,6 @@ Symbol SeriesBook::Intern(std::string_view text) {
   } else {
     s = free_symbols_.back();
     free_symbols_.pop_back();
-    reused_.push_back(s);
   }
   symbols_[s].text = text;
   symbols_[s].uses = 1;
@@ -29,10 +28,17 @@ Symbol SeriesBook::Intern(std::string_view text) {
 }
 
 void SeriesBook::Drop(Symbol s) {
-  if (s == 0 || --symbols_[s].uses > 0) return;
-  by_text_.erase(symbols_[s].text);
-  symbols_[s].text = std::string();
-  free_symbols_.push_back(s);
+  if (s != 0 && --symbols_[s].uses == 0) unused_.push_back(s);
+}
+
+void SeriesBook::Sweep() {
+  for (const Symbol s : std::exchange(unused_, {})) {
+    Entry& e = symbols_[s];
+    if (e.uses > 0 || e.text.empty()) continue;  // taken up again, or listed twice
+    by_text_.erase(e.text);
+    e.text = std::string();
+    free_symbols_.push_back(s);
+  }
 }
 
 void SeriesBook::Add(SeriesId id, const Labels& labels,

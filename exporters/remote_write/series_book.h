@@ -43,9 +43,10 @@ class SeriesBook {
   std::span<const Symbol> Refs(const Series& s) const { return {refs_.data() + s.offset, s.refs}; }
   std::string_view Text(Symbol s) const { return symbols_[s].text; }
   size_t SymbolCount() const { return symbols_.size(); }
-  /// Symbols that were given a new text since the last call: whoever remembers numbers must forget
-  /// these.
-  std::vector<Symbol> TakeReused() { return std::exchange(reused_, {}); }
+  /// Frees the numbers of texts that no series has any more. Only while nobody remembers numbers: a
+  /// request under construction would name one text twice, or two by one number.
+  void Sweep();
+  size_t unused() const { return unused_.size(); }
 
   /// Every family with a live series, for v1's metadata.
   std::vector<std::shared_ptr<const MetricMetadata>> Families() const;
@@ -67,7 +68,8 @@ class SeriesBook {
   std::unordered_map<uint16_t, std::vector<uint32_t>> free_refs_;  // by count
   std::deque<Entry> symbols_;                                      // stable: by_text_ looks into it
   std::unordered_map<std::string_view, Symbol> by_text_;
-  std::vector<Symbol> free_symbols_, reused_;
+  std::vector<Symbol> free_symbols_;
+  std::vector<Symbol> unused_;  // of texts that had no use at some time since the last sweep
   std::unordered_map<std::string, Family> families_;
   std::vector<Family*> family_of_;  // by series
 };

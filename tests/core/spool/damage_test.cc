@@ -110,7 +110,8 @@ TEST_F(DamageTest, AFlippedBitAnywhereCostsAtMostItsOwnRecord) {
   Make(kRecords);
   const std::string path = dir_.Files(".seg").at(0), cursor = dir_.path() + "/cursor-prom";
   const std::string whole = ReadFile(path), place = ReadFile(cursor);
-  const size_t used = RecordEnd(whole.rfind("PKR1"), static_cast<uint32_t>(Body(kRecords - 1).size()));
+  const size_t used =
+      RecordEnd(whole.rfind("PKR1"), static_cast<uint32_t>(Body(kRecords - 1).size()));
   for (size_t at = 0; at < used; ++at) {
     std::string damaged = whole;
     damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));

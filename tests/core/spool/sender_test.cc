@@ -391,7 +391,8 @@ TEST_F(SenderTest, WhatAnEarlierProcessLeftGoesOutBeforeWhatCameSince) {
   options_.max_in_flight = 8;
   Start();
   for (uint64_t i = 10; i < 14; ++i) Append(i, static_cast<uint16_t>(i));
-  EXPECT_EQ(flying_, 4) << "the lanes of the new ones are free, but a series may have changed its lane";
+  EXPECT_EQ(flying_, 4)
+      << "the lanes of the new ones are free, but a series may have changed its lane";
   LetGo();
   ASSERT_EQ(requests_.size(), 8U);
   for (size_t i = 0; i < 4; ++i) EXPECT_LT(std::stoi(requests_[i].body), 4);

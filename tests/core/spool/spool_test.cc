@@ -233,6 +233,23 @@ TEST_F(SpoolTest, TwoAgentsCannotShareADirectory) {
   EXPECT_TRUE(Spool::Open(Options()));
 }
 
+TEST_F(SpoolTest, AQueueOpenedAgainInTheSameProcessGoesOnCounting) {
+  Open();
+  for (uint64_t i = 0; i < 4; ++i) Append(i);
+  auto out = consumer_->Take(0);
+  spool_->Close();
+  std::move(*out).Delivered();
+  EXPECT_EQ(Out(*balance_), 0U) << "it will be sent again, and counted then";
+  EXPECT_FALSE(consumer_->Take(1));
+  EXPECT_FALSE(spool_->Append({1, 0, 1, 1}, "late"));
+  auto again = *Spool::Open(Options());
+  auto consumer = *again->OpenConsumer("prom", balance_);
+  EXPECT_EQ(balance_->in(), 40U);
+  EXPECT_EQ(Drain(*consumer).size(), 4U);
+  EXPECT_EQ(Out(*balance_), 40U);
+  EXPECT_EQ(balance_->Read().queued(), 0);
+}
+
 TEST_F(SpoolTest, ABodyLargerThanASegmentGetsItsOwn) {
   Open();
   Append(1, 0, 300'000);
