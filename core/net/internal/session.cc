@@ -225,7 +225,8 @@ asio::awaitable<std::optional<HttpReply>> Session::ReceiveBody(const RequestHead
   std::optional<HttpReply> reply;
   if (!gzip && !head.chunked) {
     const size_t n = static_cast<size_t>(*head.content_length);
-    request.body.resize_and_overwrite(n, [](char*, size_t size) { return size; });
+    // Not the size that is passed in: libstdc++ 12 passes the capacity it grew to.
+    request.body.resize_and_overwrite(n, [n](char*, size_t) { return n; });
     status = co_await ReadSized(*connection_, request.body.data(), n);
     request.wire_body_bytes = n;
   } else {
