@@ -5,6 +5,7 @@
 
 #include "collectors/otlp/json_value.h"
 #include "collectors/otlp/names.h"
+#include "core/base/strings.h"
 #include "core/proto/wire.h"
 
 namespace picket::collectors::otlp {
@@ -336,7 +337,8 @@ Result<JsonTraces> TracesFromJson(std::string_view text) {
   if (const auto error = parser.parse(text.data(), text.size()).get(root);
       error != simdjson::SUCCESS) {
     return Fail(ErrorKind::kInvalidArgument,
-                fmt::format("body is not JSON: {}", simdjson::error_message(error)));
+                fmt::format("body is not JSON: {} It begins with {}",
+                            simdjson::error_message(error), JsonQuote(text.substr(0, 40))));
   }
   JsonTraces out;
   out.body.reserve(text.size() / 2);
