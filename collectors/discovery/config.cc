@@ -45,11 +45,11 @@ void CheckFiles(const FileSdConfig& c, config::Reporter& r) {
 
 /// Prometheus' other kinds, so that a configuration that uses one is told by name.
 constexpr std::string_view kOther[] = {
-    "aws",       "azure",      "consul",      "digitalocean", "dns",      "docker",   "dockerswarm",
-    "ec2",       "ecs",        "elasticache", "eureka",       "gce",      "hetzner",  "http",
-    "ionos",     "kubernetes", "kuma",        "lightsail",    "linode",   "marathon", "msk",
-    "nerve",     "nomad",      "openstack",   "ovhcloud",     "puppetdb", "rds",      "scaleway",
-    "serverset", "stackit",    "triton",      "uyuni",        "vultr"};
+    "aws",   "azure",      "consul",      "digitalocean", "dns",      "docker",   "dockerswarm",
+    "ec2",   "ecs",        "elasticache", "eureka",       "gce",      "hetzner",  "http",
+    "ionos", "kubernetes", "kuma",        "lightsail",    "linode",   "marathon", "msk",
+    "nerve", "nomad",      "oci",         "openstack",    "outscale", "ovhcloud", "puppetdb",
+    "rds",   "scaleway",   "serverset",   "stackit",      "triton",   "uyuni",    "vultr"};
 
 }  // namespace
 

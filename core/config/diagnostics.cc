@@ -173,7 +173,7 @@ void Reporter::Report(Severity severity, std::string_view key, std::string cause
 
 void Reporter::Unsupported(std::string_view key, std::string_view what) {
   Report(lenient_ ? Severity::kWarning : Severity::kError, key,
-         fmt::format("{} is not supported by Picket yet", what),
+         fmt::format("not supported by Picket yet: {}", what),
          lenient_ ? "It is left out." : "Remove it, or pass --lenient to run without it.");
 }
 

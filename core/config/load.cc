@@ -51,6 +51,7 @@ class Loader {
            const std::string& path);
   bool LabelSet(const FieldInfo& f, const Node& node, void* out, const std::string& path);
   bool Text(const FieldInfo& f, const Node& node, const std::string& path, std::string& out);
+  void MaskByName(const Node& node);
   void Unknown(const ObjectInfo& info, const Node::Entry& entry, const std::string& path);
   void KeyError(const Node::Entry& entry, const std::string& path, std::string cause,
                 std::string remedy, std::string nearest = {});
@@ -98,12 +99,24 @@ void Loader::Unknown(const ObjectInfo& info, const Node::Entry& entry, const std
   // A misspelt password is still a password.
   if (const FieldInfo* f = info.Find(nearest); f && f->type && Leaf(f->type)->kind == Kind::kSecret)
     diagnostics_.Mask(entry.value);
+  else
+    MaskByName(entry.value);
   std::string remedy = "Remove it.";
   if (!nearest.empty())
     remedy = fmt::format("Write \"{}\", or remove it.", nearest);
   else if (names.size() <= 12 && !names.empty())
     remedy = fmt::format("Known keys here: {}.", fmt::join(names, ", "));
   KeyError(entry, path, fmt::format("unknown key \"{}\"", entry.key), std::move(remedy), nearest);
+}
+
+/// Of a part that is not declared only the names tell what is secret.
+void Loader::MaskByName(const Node& node) {
+  for (const Node& n : node.items) MaskByName(n);
+  for (const Node::Entry& e : node.entries)
+    if (internal::LooksSecret(e.key))
+      diagnostics_.Mask(e.value);
+    else
+      MaskByName(e.value);
 }
 
 bool Loader::Entry(const ObjectInfo& info, const Node::Entry& entry, void* out,
@@ -121,7 +134,7 @@ bool Loader::Entry(const ObjectInfo& info, const Node::Entry& entry, void* out,
     Reporter(&diagnostics_, &at, here, options_.lenient).Unsupported({}, f->unsupported);
   };
   if (!f->type) {
-    diagnostics_.Mask(entry.value);
+    MaskByName(entry.value);
     unsupported();
     return true;
   }
