@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/model/histogram.h"
 #include "core/model/query.h"
 #include "rules/promql/engine.h"
 #include "rules/promql/eval/annotations.h"
@@ -69,6 +70,9 @@ class Evaluation {
   Status Checkpoint();
 
   const Labels* Keep(Labels labels) { return &kept_.emplace_back(std::move(labels)); }
+  const HistogramValue* KeepHistogram(HistogramValue h) {
+    return &kept_histograms_.emplace_back(std::move(h));
+  }
   Annotations& annotations() { return annotations_; }
   const EngineOptions& engine() const { return engine_; }
   int64_t lookback_ms() const { return lookback_ms_; }
@@ -112,6 +116,7 @@ class Evaluation {
   uint64_t loaded_ = 0;
   Annotations annotations_;
   std::deque<Labels> kept_;
+  std::deque<HistogramValue> kept_histograms_;
   std::deque<Selection> selections_;
   std::deque<std::vector<Matcher>> extra_matchers_;
   std::unordered_map<const VectorSelector*, Selection*> planned_;
