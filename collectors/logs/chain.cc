@@ -74,14 +74,14 @@ void TailedLog::AddRotatedWhileAway(int64_t after_ns, const std::vector<Sibling>
 }
 
 void TailedLog::Open(std::vector<FileMark> marks, const std::vector<std::string>& lane_names,
-                     LaneMask lanes, bool from_end, CheckpointJournal& journal,
-                     std::vector<Gap>& gaps) {
+                     LaneMask lanes, bool from_end, UnixNs rotated_since,
+                     CheckpointJournal& journal, std::vector<Gap>& gaps) {
   wanted_ = lanes;
   std::sort(marks.begin(), marks.end(),
             [](const FileMark& a, const FileMark& b) { return a.generation < b.generation; });
   const std::vector<Sibling> siblings =
-      marks.empty() ? std::vector<Sibling>{} : ListSiblings(path_);
-  int64_t newest_ns = INT64_MIN;
+      marks.empty() && rotated_since == INT64_MAX ? std::vector<Sibling>{} : ListSiblings(path_);
+  int64_t newest_ns = marks.empty() ? rotated_since : INT64_MIN;
   for (const FileMark& mark : marks) {
     next_generation_ = std::max(next_generation_, mark.generation + 1);
     std::unique_ptr<SourceFile> file = Locate(mark, siblings);
@@ -118,7 +118,7 @@ void TailedLog::Open(std::vector<FileMark> marks, const std::vector<std::string>
              current->device == chain_.back().fingerprint.device;
   const bool known = !marks.empty();
   if (!at_path_) {
-    if (known && newest_ns != INT64_MIN) AddRotatedWhileAway(newest_ns, siblings, journal);
+    if (newest_ns != INT64_MIN) AddRotatedWhileAway(newest_ns, siblings, journal);
     if (auto file = SourceFile::Open(path_)) {
       if (auto state = (*file)->Stat(); state && !Knows(state->device, state->inode)) {
         Push(*std::move(file), *state, journal);
@@ -203,6 +203,13 @@ void TailedLog::LookAtPath(Duration now, CheckpointJournal& journal) {
   if (!opened || Knows(opened->device, opened->inode)) return;
   const bool first = chain_.empty();
   if (!first && at_path_) chain_.back().left = now;
+  if (!first) {
+    // It may have been rotated more than once since the last look.
+    if (const auto last = chain_.back().file->Stat(); last && !chain_.back().ended)
+      AddRotatedWhileAway(last->mtime_ns, ListSiblings(path_), journal);
+    for (Generation& g : chain_)
+      if (g.left == Duration::zero()) g.left = now;
+  }
   const LaneMask lanes = AllLanes();
   Generation& g = Push(*std::move(file), *opened, journal);
   at_path_ = true;

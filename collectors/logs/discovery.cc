@@ -133,6 +133,7 @@ void Tailer::Watch(const std::set<std::string>& folders) {
 void Tailer::Rescan(Duration now) {
   rescan_ = false;
   next_scan_ = now + std::chrono::milliseconds(250);
+  const UnixNs started = env_.clock->NowNs();
   OpenMarked();
   std::set<std::string> folders;
   std::vector<std::string> errors;
@@ -144,6 +145,7 @@ void Tailer::Rescan(Duration now) {
       if (!logs_.contains(path) && EntryFor(path) == e) OpenPath(path, e);
     entries_[e]->scanned = true;
   }
+  last_scan_ns_ = started;
   const size_t watched = watch_of_.size();
   Watch(folders);
   // A file may have come between the listing and the watch.
@@ -217,7 +219,9 @@ void Tailer::Insert(const std::string& path, size_t entry, std::vector<FileMark>
   Log log{next_log_++, entry, std::make_unique<TailedLog>(path, OptionsOf(entries_[entry]->config)),
           LogStreams{entries_[entry]->labels.For(path), {}, {}}};
   const bool known = !marks.empty();
-  log.tail->Open(std::move(marks), lane_names_, Lanes(), from_end, journal_, gaps);
+  // A new log may be rotated before it is found.
+  const UnixNs rotated_since = entries_[entry]->scanned ? last_scan_ns_ : INT64_MAX;
+  log.tail->Open(std::move(marks), lane_names_, Lanes(), from_end, rotated_since, journal_, gaps);
   Record(std::exchange(gaps, {}));
   if (log.tail->empty() && log.tail->last_error().empty()) return;
   log::Debug("Following a log file", {{"path", path},

@@ -70,8 +70,10 @@ class TailedLog {
   /// Opens the file at the path. `start` of lanes without marks: beginning, or the present end.
   /// With `marks` (of this path, any order) it goes on where they stopped: in the file itself, in a
   /// rotated one found by inode and content, or from the beginning of files that came since.
+  /// Without marks, files rotated from it and written to after `rotated_since` are read as well.
   void Open(std::vector<FileMark> marks, const std::vector<std::string>& lane_names, LaneMask lanes,
-            bool from_end, CheckpointJournal& journal, std::vector<Gap>& gaps);
+            bool from_end, UnixNs rotated_since, CheckpointJournal& journal,
+            std::vector<Gap>& gaps);
 
   /// Looks for growth, rotation, truncation, deletion.
   /// `thorough` also asks what is at the path now, not only how the open files grew.

@@ -183,6 +183,7 @@ class Tailer {
   bool first_run_ = false;  // no checkpoint was there
   bool rescan_ = true;
   bool look_closely_ = false;
+  UnixNs last_scan_ns_ = INT64_MAX;
   uint64_t next_log_ = 1;
   std::string resume_at_;  // where the round goes on
   Duration next_scan_{}, next_tick_{}, next_close_look_{}, next_sync_{}, next_flush_{}, next_gc_{};

@@ -51,6 +51,20 @@ TEST_F(TailerTest, TwoRotationsWhileTheFirstFileIsStillBeingRead) {
   ExpectLines(Numbered(0, 1300));
 }
 
+TEST_F(TailerTest, TwoRotationsBetweenTwoLooks) {
+  Append("app.log", Text(Numbered(0, 10)));
+  Start();
+  Run();
+  Append("app.log", Text(Numbered(10, 20)));
+  Rename("app.log", "app.log.2");
+  Append("app.log", Text(Numbered(20, 30)));
+  Rename("app.log", "app.log.1");
+  Append("app.log", Text(Numbered(30, 40)));
+  Run();
+  Run();
+  ExpectLines(Numbered(0, 40));
+}
+
 TEST_F(TailerTest, InodeGivenToTheNextLogIsReadFromItsBeginning) {
   Append("app.log", "a first line of the old file, long enough\nsecond\n");
   Start();
