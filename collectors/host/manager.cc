@@ -59,7 +59,7 @@ struct HostManager::Loop {
     state = {true, due, outcome.series, outcome.errors};
   }
 
-  const Dependencies& deps;
+  const Dependencies deps;
   const HostConfig config;
   const asio::any_io_executor where;
   net::Bell bell;

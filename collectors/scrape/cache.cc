@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -203,16 +204,28 @@ void SeriesCache::Commit(SeriesResolver& resolver) {
 }
 
 SeriesCache::Row SeriesCache::StaleRow() {
-  if (stale_ || row_count_ == 0) {
-    stale_ = true;
+  if (std::exchange(stale_, true) || order_.empty()) {
     return {tail_layout_, std::span(ids_).last(tail_), std::span(values_).last(tail_),
             std::span(values_).last(tail_)};
   }
+  std::vector<SeriesId> timed;
+  if (options_.track_timestamps_staleness) {
+    SeriesSetScratch seen;
+    seen.Clear(ids_.size());
+    for (const SeriesId id : ids_) seen.Insert(id);
+    for (const Entry& entry : order_) {
+      if (entry.kind == Entry::Kind::kTimed && seen.Insert(entry.id)) timed.push_back(entry.id);
+    }
+  }
   // The values stay as they are: the next good scan compares against their text.
-  stale_ = true;
-  stale_values_.assign(row_count_, StaleNan());
-  stale_values_.resize(ids_.size());
-  return {layout_, ids_, stale_values_, std::span(stale_values_).last(tail_)};
+  stale_values_.assign(row_count_ + timed.size(), StaleNan());
+  stale_values_.resize(ids_.size() + timed.size());
+  const auto tail = std::span(stale_values_).last(tail_);
+  if (timed.empty()) return {layout_, ids_, stale_values_, tail};
+  stale_ids_.assign(ids_.begin(), ids_.end() - tail_);
+  stale_ids_.insert(stale_ids_.end(), timed.begin(), timed.end());
+  stale_ids_.insert(stale_ids_.end(), ids_.end() - tail_, ids_.end());
+  return {NextLayout(), stale_ids_, stale_values_, tail};
 }
 
 void SeriesCache::Clear(SeriesResolver& resolver) {

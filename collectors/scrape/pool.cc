@@ -161,8 +161,8 @@ asio::awaitable<void> Pool::Discover(std::shared_ptr<Discovery> discovery) {
     const auto cancellation = co_await asio::this_coro::cancellation_state;
     if (cancellation.cancelled() != asio::cancellation_type::none)
       co_return;
-    std::function<void()> poll = [this, discovery] {
-      if (discovery->Poll()) Sync(discovery);
+    std::function<void()> poll = [keep, discovery] {
+      if (discovery->Poll()) keep->Sync(discovery);
     };
     co_await env_.runtime.RunBlocking(std::move(poll));
   }

@@ -10,6 +10,7 @@
 
 #include "collectors/host/file.h"
 #include "collectors/host/filter.h"
+#include "collectors/host/manager.h"
 #include "collectors/host/statfs_guard.h"
 #include "tests/collectors/host/host_dump.h"
 
@@ -196,6 +197,63 @@ TEST_F(Changing, RefusedSeriesAreAskedForAgain) {
   intake.refuse = false;
   reader.Collect(2000);
   EXPECT_EQ(intake.last["node_load1"], 0.21);
+}
+
+/// Lets a test wait for rows.
+class WaitingIntake final : public RowIntake {
+ public:
+  SourceId OpenSource(std::string name) override {
+    std::lock_guard lock(mutex_);
+    ++open_;
+    return RowIntake::OpenSource(std::move(name));
+  }
+  void CloseSource(SourceId source) override {
+    std::lock_guard lock(mutex_);
+    --open_;
+    RowIntake::CloseSource(source);
+    changed_.notify_all();
+  }
+  void Append(const SampleRow& row) override {
+    std::lock_guard lock(mutex_);
+    RowIntake::Append(row);
+    ++rows_;
+    changed_.notify_all();
+  }
+  bool Until(const std::function<bool()>& there) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(20), there);
+  }
+  int rows() const { return rows_; }
+  int open() const { return open_; }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int rows_ = 0, open_ = 0;
+};
+
+TEST(HostManager, LooksAtOnceThenAtEveryIntervalUntilItEnds) {
+  WaitingIntake intake;
+  Telemetry telemetry;
+  BalanceBook balances;
+  net::Runtime runtime(1);
+  HostManager manager({runtime, intake, SystemClock::Get(), telemetry, balances, "node-1"});
+  HostConfig config = Recorded(kRecorded);
+  config.interval = Milliseconds(100);
+  manager.ApplyConfig(config);
+  manager.ApplyConfig(config);  // nothing new
+  ASSERT_TRUE(intake.Until([&] { return intake.rows() >= 3; }));
+  ASSERT_TRUE(intake.Until([&] { return intake.open() == 1; }));
+  EXPECT_TRUE(manager.state().running);
+  EXPECT_GT(manager.state().series, 50u);
+  config.enabled = false;
+  manager.ApplyConfig(config);
+  ASSERT_TRUE(intake.Until([&] { return intake.open() == 0; }));
+  ASSERT_TRUE(intake.Until([&] { return IsStaleNan(intake.last["up"]); }));
+  manager.Stop(std::chrono::seconds(5));
+  const auto book = balances.Read();
+  ASSERT_EQ(book.size(), 1u);
+  EXPECT_EQ(book[0].queued(), 0);
 }
 
 TEST(StatfsGuard, GivesUpAMountThatHangsAndComesBackToIt) {

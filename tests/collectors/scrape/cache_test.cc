@@ -158,6 +158,9 @@ TEST(SeriesCache, HonoursTimestamps) {
   ASSERT_TRUE(tracking.Scrape("a 1 1000\n"));
   ASSERT_TRUE(tracking.Scrape("b 1\n"));
   EXPECT_EQ(tracking.Row(), (Values{{"a", "stale"}, {"b", "1"}}));
+  ASSERT_TRUE(tracking.Scrape("a 1 2000\nb 1\n"));
+  ASSERT_FALSE(tracking.Scrape("a 1 2000\nb x\n"));
+  EXPECT_EQ(tracking.Row(), (Values{{"a", "stale"}, {"b", "stale"}}));
 }
 
 TEST(SeriesCache, ASeriesMayGetAndLoseATimestamp) {
