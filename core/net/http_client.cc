@@ -19,22 +19,17 @@ struct HttpClient::Impl {
 
 namespace {
 
-asio::awaitable<bool> Cancelled() {
-  const auto state = co_await asio::this_coro::cancellation_state;
-  co_return state.cancelled() != asio::cancellation_type::none;
-}
-
 asio::awaitable<Result<HttpResponse>> FetchWith(std::shared_ptr<ClientState> state,
                                                 HttpRequest request) {
   const auto executor = co_await asio::this_coro::executor;
   if (!state->runtime.Owns(executor))
     co_return Fail(ErrorKind::kInternal, "Fetch was called outside the runtime");
-  const bool before = co_await Cancelled();
+  const bool before = co_await IsCancelled();
   if (before) co_return Fail(ErrorKind::kCancelled, "cancelled");
   co_await asio::this_coro::throw_if_cancelled(false);
   Exchange exchange(state, std::move(request));
   auto response = co_await exchange.Run();
-  const bool cancelled = co_await Cancelled();
+  const bool cancelled = co_await IsCancelled();
   if (!response && cancelled) co_return Fail(ErrorKind::kCancelled, response.error().ToString());
   co_return response;
 }

@@ -41,11 +41,6 @@ asio::awaitable<void> Guarded(asio::awaitable<void> body) {
   co_await std::move(body);
 }
 
-asio::awaitable<bool> Cancelled() {
-  const auto state = co_await asio::this_coro::cancellation_state;
-  co_return state.cancelled() != asio::cancellation_type::none;
-}
-
 asio::awaitable<void> Invoke(std::function<void()> work) {
   work();
   co_return;
@@ -230,8 +225,13 @@ size_t Tasks::running() const {
   return impl_->tasks.size();
 }
 
+asio::awaitable<bool> IsCancelled() {
+  const auto state = co_await asio::this_coro::cancellation_state;
+  co_return state.cancelled() != asio::cancellation_type::none;
+}
+
 asio::awaitable<bool> Sleep(Duration time) {
-  const bool cancelled = co_await Cancelled();
+  const bool cancelled = co_await IsCancelled();
   if (cancelled) co_return false;
   asio::steady_timer timer(co_await asio::this_coro::executor);
   timer.expires_after(std::min<Duration>(time, kLongest));
@@ -261,7 +261,7 @@ void Bell::Ring() {
 
 asio::awaitable<bool> Bell::Wait(Duration longest) {
   auto impl = impl_;
-  const bool cancelled = co_await Cancelled();
+  const bool cancelled = co_await IsCancelled();
   if (cancelled) co_return false;
   if (!impl->rung && longest > Duration(0)) {
     impl->timer.expires_after(std::min<Duration>(longest, kLongest));

@@ -22,8 +22,15 @@ class Resolver;
 
 /// `threads` event loops, one a thread. Every executor handed out belongs to one loop, so all that
 /// runs on it is serialised: work for one target, file or destination stays on one executor and
-/// needs no lock or strand. Threads: all methods from any thread. Note: gcc 12 destroys some
-/// temporaries in `co_await f({...})` twice; build arguments as locals first.
+/// needs no lock or strand.
+///
+/// Threads: all methods from any thread.
+///
+/// Note: gcc 12 miscompiles two things in coroutines. (1) A co_await in the condition of if, while,
+/// for or switch corrupts the frame, silently: write `const bool slept = co_await Sleep(t);` and
+/// then `if (!slept)`; tests/core/net/coroutine_lint_test.cc looks for it in the whole tree.
+/// (2) Temporaries with braces inside a co_await expression are destroyed twice: build arguments as
+/// locals first. Nothing in core/net throws out of an awaitable; cancellation is a value.
 class Runtime {
  public:
   /// `threads` 0: min(2, cores).
@@ -89,6 +96,9 @@ class Tasks {
   struct Impl;
   std::shared_ptr<Impl> impl_;
 };
+
+/// Whether the calling coroutine has been cancelled.
+asio::awaitable<bool> IsCancelled();
 
 /// Waits on the calling coroutine's executor. False when cancelled.
 asio::awaitable<bool> Sleep(Duration time);

@@ -137,6 +137,13 @@ asio::awaitable<std::optional<RequestHead>> Session::ReceiveHead() {
     if (r.ec)
       co_return std::nullopt;  // gone, idle too long, or too slow: nobody would read an answer
     if (first) connection_->SetDeadline(In(options.header_timeout));
+    // TLS or another protocol on this port: say so now instead of waiting for a line that never
+    // ends.
+    if (first && connection_->in.data()[connection_->used] != '\r' &&
+        !IsToken(connection_->in.view().substr(connection_->used, 1))) {
+      end = connection_->unread();
+      break;
+    }
     idle_ = false;
   }
   idle_ = false;
@@ -163,6 +170,11 @@ asio::awaitable<void> Session::ServeOne(RequestHead head) {
   request.headers = head.headers;
   const std::shared_ptr<void> hold = request.hold;
   if (!reply) reply = co_await Handle(std::move(request));
+  const bool cancelled = co_await IsCancelled();  // by Stop: the handler did not finish in time
+  if (cancelled) {
+    connection_->Close();
+    co_return;
+  }
   if (body_unread_) co_await Discard(head);
   co_await Send(*std::move(reply), &head);
 }

@@ -40,7 +40,8 @@ TEST_F(ServerTest, AnswersWhatItDoesNotKnowInWords) {
             "GET /label/a b/values?x=1 {name=a b}\n");
   EXPECT_THAT(Raw("GET http://any/echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
               HasSubstr("GET /echo\n"));
-  EXPECT_THAT(Raw("GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(Raw("GET /%00 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+              StartsWith("HTTP/1.1 400 "));
 }
 
 TEST_F(ServerTest, MalformedHeadsAreRefusedAndTheConnectionEnds) {
