@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "rules/promql/eval/histogram.h"
+#include "rules/promql/eval/sums.h"
 
 namespace picket::rules::promql {
 
@@ -226,6 +228,99 @@ CombineReport Combine(HistogramValue& a, const HistogramValue& b, double sign) {
   u.negative = Merge(u.negative, ToSparse(other.negative_spans, other.negative_buckets), sign);
   u.Pack();
   return report;
+}
+
+namespace {
+
+/// Adds b to compensated sums a + lost, index by index.
+void MergeCompensated(SparseBuckets& a, SparseBuckets& lost, const SparseBuckets& b) {
+  SparseBuckets sums;
+  SparseBuckets losses;
+  size_t i = 0;
+  size_t j = 0;
+  size_t k = 0;
+  constexpr int32_t kEnd = std::numeric_limits<int32_t>::max();
+  for (;;) {
+    const int32_t index =
+        std::min({i < a.size() ? a[i].first : kEnd, j < lost.size() ? lost[j].first : kEnd,
+                  k < b.size() ? b[k].first : kEnd});
+    if (index == kEnd) break;
+    CompensatedSum sum;
+    if (i < a.size() && a[i].first == index) sum.sum = a[i++].second;
+    if (j < lost.size() && lost[j].first == index) sum.lost = lost[j++].second;
+    if (k < b.size() && b[k].first == index) sum.Add(b[k++].second);
+    sums.emplace_back(index, sum.sum);
+    losses.emplace_back(index, sum.lost);
+  }
+  a = std::move(sums);
+  lost = std::move(losses);
+}
+
+void AddCompensated(double& total, double& lost, double v) {
+  CompensatedSum sum{total, lost};
+  sum.Add(v);
+  total = sum.sum;
+  lost = sum.lost;
+}
+
+}  // namespace
+
+HistogramSum::HistogramSum(const HistogramValue& first) : total_(first) {
+  lost_.schema = first.schema;
+  lost_.zero_threshold = first.zero_threshold;
+  lost_.custom_values = first.custom_values;
+}
+
+CombineReport HistogramSum::Add(const HistogramValue& h) {
+  CombineReport report;
+  if (total_.custom() != h.custom()) {
+    report.compatible = false;
+    return report;
+  }
+  report.hints_collide = MergeHints(total_, h);
+  HistogramValue other = h;
+  report.bounds_reconciled = Reconcile(total_, other);
+  if (total_.custom()) {
+    if (report.bounds_reconciled) ToCustomBounds(lost_, total_.custom_values);
+  } else {
+    WidenZeroBucket(lost_, total_.zero_threshold);
+    ReduceResolution(lost_, total_.schema);
+  }
+  AddCompensated(total_.zero_count, lost_.zero_count, other.zero_count);
+  AddCompensated(total_.count, lost_.count, other.count);
+  AddCompensated(total_.sum, lost_.sum, other.sum);
+  Unpacked total(total_);
+  Unpacked lost(lost_);
+  MergeCompensated(total.positive, lost.positive,
+                   ToSparse(other.positive_spans, other.positive_buckets));
+  MergeCompensated(total.negative, lost.negative,
+                   ToSparse(other.negative_spans, other.negative_buckets));
+  total.Pack();
+  lost.Pack();
+  return report;
+}
+
+HistogramValue HistogramSum::Result() const {
+  HistogramValue out = total_;
+  HistogramValue lost = lost_;
+  const auto add = [](double& v, double l) {
+    if (std::isfinite(v)) v += l;
+  };
+  add(out.zero_count, lost.zero_count);
+  add(out.count, lost.count);
+  add(out.sum, lost.sum);
+  Unpacked total(out);
+  const auto side = [&](SparseBuckets& buckets, const SparseBuckets& losses) {
+    size_t k = 0;
+    for (auto& [index, count] : buckets) {
+      while (k < losses.size() && losses[k].first < index) ++k;
+      if (k < losses.size() && losses[k].first == index) add(count, losses[k].second);
+    }
+  };
+  side(total.positive, ToSparse(lost.positive_spans, lost.positive_buckets));
+  side(total.negative, ToSparse(lost.negative_spans, lost.negative_buckets));
+  total.Pack();
+  return out;
 }
 
 void Scale(HistogramValue& h, double factor) {

@@ -20,6 +20,18 @@ struct CombineReport {
 /// a += sign * b, at the coarser of both resolutions and the wider of both zero buckets.
 CombineReport Combine(HistogramValue& a, const HistogramValue& b, double sign);
 
+/// A sum of histograms that keeps what rounding would lose, number by number.
+class HistogramSum {
+ public:
+  explicit HistogramSum(const HistogramValue& first);
+  CombineReport Add(const HistogramValue& h);
+  HistogramValue Result() const;
+
+ private:
+  HistogramValue total_;
+  HistogramValue lost_;  // in the layout of total_
+};
+
 /// The reset hint of a sum. Returns whether the two contradict each other.
 bool MergeHints(HistogramValue& a, const HistogramValue& b);
 

@@ -6,6 +6,7 @@
 #include "rules/promql/eval/aggregate.h"
 #include "rules/promql/eval/binary.h"
 #include "rules/promql/eval/histogram_math.h"
+#include "rules/promql/eval/histogram_rate.h"
 #include "rules/promql/eval/histogram_trim.h"
 #include "rules/promql/eval/operators.h"
 #include "rules/promql/eval/sums.h"
@@ -117,16 +118,13 @@ class CellCombiner {
   const Binary& node_;
 };
 
-/// Sum and mean of one group at one step, of either kind of sample.
+/// One group at one step, of either kind of sample.
 struct MixedTotal {
   CompensatedMean mean;
   CompensatedSum sum;
-  HistogramValue histogram;
   uint32_t floats = 0;
-  uint32_t histograms = 0;
-  bool resets = false;
-  bool not_resets = false;
-  bool broken = false;
+  std::vector<const HistogramValue*> histograms;
+  std::string_view metric;
 };
 
 }  // namespace
@@ -141,35 +139,6 @@ Cell CombineCells(Evaluation& evaluation, const Binary& node, Cell left, Cell ri
   return combine.Histograms(*left.histogram, *right.histogram);
 }
 
-namespace {
-
-void AddTo(Grouped& g, MixedTotal& total, size_t row, size_t step) {
-  const HistogramValue* h = g.input.HistogramAt(row, step);
-  if (h == nullptr) {
-    const double v = g.input.Row(row)[step];
-    ++total.floats;
-    total.mean.Add(v);
-    total.sum.Add(v);
-    return;
-  }
-  total.resets |= h->hint == Hint::kReset;
-  total.not_resets |= h->hint == Hint::kNotReset;
-  if (total.histograms++ == 0) {
-    total.histogram = *h;
-    return;
-  }
-  const CombineReport report = Combine(total.histogram, *h, 1);
-  if (!report.compatible) {
-    g.evaluation.annotations().MixedExponentialCustom(g.input.heads[row].labels->Get(kMetricName),
-                                                      *g.node.expr);
-    total.broken = true;
-  }
-  if (report.bounds_reconciled)
-    g.evaluation.annotations().MismatchedCustomBuckets("aggregation", *g.node.expr);
-}
-
-}  // namespace
-
 Result<Value> AggregateHistograms(Grouped& g, bool average) {
   PICKET_ASSIGN(Columns out, g.evaluation.NewColumns(g.groups.size(), g.steps()));
   const auto members = g.Members();
@@ -178,19 +147,24 @@ Result<Value> AggregateHistograms(Grouped& g, bool average) {
     double* row = out.AddRow(g.groups[k]);
     for (size_t t = 0; t < g.steps(); ++t) {
       MixedTotal total;
-      for (const uint32_t i : members[k])
-        if (g.input.Has(i, t)) AddTo(g, total, i, t);
-      if (total.floats > 0 && total.histograms > 0) {
+      for (const uint32_t i : members[k]) {
+        if (const HistogramValue* h = g.input.HistogramAt(i, t); h != nullptr) {
+          if (total.histograms.empty()) total.metric = g.input.heads[i].labels->Get(kMetricName);
+          total.histograms.push_back(h);
+        } else if (const double v = g.input.Row(i)[t]; !IsAbsent(v)) {
+          ++total.floats;
+          total.mean.Add(v);
+          total.sum.Add(v);
+        }
+      }
+      if (total.floats > 0 && !total.histograms.empty()) {
         g.evaluation.annotations().MixedFloatsHistogramsAggregation(*g.node.expr);
       } else if (total.floats > 0) {
         row[t] = average ? total.mean.Result() : total.sum.Result();
-      } else if (total.histograms > 0 && !total.broken) {
-        if (total.resets && total.not_resets)
-          g.evaluation.annotations().ConflictingCounterResets("aggregation", *g.node.expr);
-        if (average) DivideBy(total.histogram, total.histograms);
-        Compact(total.histogram);
-        out.SetHistogram(out.size() - 1, t, g.evaluation.KeepHistogram(std::move(total.histogram)));
-        row = out.Row(out.size() - 1);
+      } else if (!total.histograms.empty()) {
+        const HistogramValue* h =
+            TotalOfHistograms(g.evaluation, *g.node.expr, total.metric, total.histograms, average);
+        if (h != nullptr) out.SetHistogram(out.size() - 1, t, h);
       }
     }
     out.DropLastIfEmpty();

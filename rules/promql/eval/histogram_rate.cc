@@ -32,6 +32,10 @@ std::optional<HistogramValue> HistogramRate::Difference(
     evaluation.annotations().NativeNotCounter(metric, argument);
   if (!counter && !(is_gauge(samples.front()) && is_gauge(samples.back())))
     evaluation.annotations().NativeNotGauge(metric, argument);
+  // What was before a reset at the very start cancels out, so it need not go together with the
+  // rest.
+  const bool skip_first = counter && DetectReset(*samples[0], *samples[1]);
+  if (skip_first) samples = samples.subspan(1);
   const bool custom = samples.front()->custom();
   if (std::any_of(samples.begin(), samples.end(),
                   [&](const HistogramValue* h) { return h->custom() != custom; })) {
@@ -42,7 +46,8 @@ std::optional<HistogramValue> HistogramRate::Difference(
   for (const HistogramValue* h : samples)
     if (!custom) ReduceResolution(out, h->schema);
   out.hint = Hint::kGauge;  // what resets have to do with it is settled here
-  if (!Report(evaluation, Combine(out, *samples.front(), -1), "subtraction", metric, argument))
+  if (!skip_first &&
+      !Report(evaluation, Combine(out, *samples.front(), -1), "subtraction", metric, argument))
     return std::nullopt;
   for (size_t i = 1; counter && i < samples.size(); ++i)
     if (DetectReset(*samples[i - 1], *samples[i]) &&
@@ -106,23 +111,55 @@ double CountMixedTransitions(const RangeSeries& series, const Window& w, bool re
   return count;
 }
 
-const HistogramValue* TotalOverTime(Evaluation& evaluation, const Node& argument,
-                                    std::string_view metric,
-                                    std::span<const HistogramValue* const> samples, bool average) {
-  HistogramValue total = *samples.front();
-  bool resets = total.hint == Hint::kReset;
-  bool not_resets = total.hint == Hint::kNotReset;
-  for (size_t i = 1; i < samples.size(); ++i) {
-    resets |= samples[i]->hint == Hint::kReset;
-    not_resets |= samples[i]->hint == Hint::kNotReset;
-    if (!Report(evaluation, Combine(total, *samples[i], 1), "aggregation", metric, argument))
-      return nullptr;
-  }
-  if (resets && not_resets)
+namespace {
+
+bool IsFinite(const HistogramValue& h) {
+  const auto finite = [](double v) { return std::isfinite(v); };
+  return finite(h.count) && finite(h.zero_count) &&
+         std::all_of(h.positive_buckets.begin(), h.positive_buckets.end(), finite) &&
+         std::all_of(h.negative_buckets.begin(), h.negative_buckets.end(), finite);
+}
+
+/// Their sum, each scaled first; nothing when they do not go together.
+std::optional<HistogramValue> ScaledSum(Evaluation& evaluation, const Node& argument,
+                                        std::string_view metric,
+                                        std::span<const HistogramValue* const> samples,
+                                        double divisor) {
+  const auto scaled = [&](const HistogramValue& h) {
+    HistogramValue out = h;
+    if (divisor != 1) DivideBy(out, divisor);
+    return out;
+  };
+  HistogramSum total(scaled(*samples.front()));
+  for (const HistogramValue* h : samples.subspan(1))
+    if (!Report(evaluation, total.Add(scaled(*h)), "aggregation", metric, argument))
+      return std::nullopt;
+  return total.Result();
+}
+
+}  // namespace
+
+const HistogramValue* TotalOfHistograms(Evaluation& evaluation, const Node& argument,
+                                        std::string_view metric,
+                                        std::span<const HistogramValue* const> samples,
+                                        bool average) {
+  const auto any = [&](Hint hint) {
+    return std::any_of(samples.begin(), samples.end(),
+                       [&](const HistogramValue* h) { return h->hint == hint; });
+  };
+  if (any(Hint::kReset) && any(Hint::kNotReset))
     evaluation.annotations().ConflictingCounterResets("aggregation", argument);
-  if (average) DivideBy(total, static_cast<double>(samples.size()));
-  Compact(total);
-  return evaluation.KeepHistogram(std::move(total));
+  const auto count = static_cast<double>(samples.size());
+  auto total = ScaledSum(evaluation, argument, metric, samples, 1);
+  if (!total) return nullptr;
+  if (average && IsFinite(*total)) {
+    DivideBy(*total, count);
+  } else if (average) {
+    // The sum overflowed, the mean need not.
+    total = ScaledSum(evaluation, argument, metric, samples, count);
+  }
+  Compact(*total);
+  return evaluation.KeepHistogram(std::move(*total));
 }
 
 }  // namespace picket::rules::promql

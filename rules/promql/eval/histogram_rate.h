@@ -31,9 +31,11 @@ struct HistogramRate {
 /// resets() and changes() over floats and histograms in time order.
 double CountMixedTransitions(const RangeSeries& series, const Window& window, bool resets);
 
-/// sum_over_time and avg_over_time; null when the histograms do not go together.
-const HistogramValue* TotalOverTime(Evaluation& evaluation, const Node& argument,
-                                    std::string_view metric,
-                                    std::span<const HistogramValue* const> samples, bool average);
+/// The sum or mean of histograms, over time or in an aggregation; null when they do not go
+/// together.
+const HistogramValue* TotalOfHistograms(Evaluation& evaluation, const Node& argument,
+                                        std::string_view metric,
+                                        std::span<const HistogramValue* const> samples,
+                                        bool average);
 
 }  // namespace picket::rules::promql

@@ -17,6 +17,7 @@ struct Piece {
   double lower = 0;
   double upper = 0;
   bool exponential = false;
+  bool endless = false;  ///< the first custom bucket, which has no lower bound of its own
 };
 
 double Middle(const Piece& p) {
@@ -45,17 +46,18 @@ class Trimmer {
     const bool negative = !h_.negative_buckets.empty();
     SparseBuckets kept = ToSparse(h_.positive_spans, h_.positive_buckets);
     for (auto& [index, count] : kept) {
-      Piece p{BucketBound(h_, index - 1), BucketBound(h_, index), !h_.custom()};
-      if (h_.custom() && p.lower == -kInf && p.upper > 0) p.lower = 0;
+      Piece p{BucketBound(h_, index - 1), BucketBound(h_, index), !h_.custom(), false};
+      p.endless = p.lower == -kInf;
+      if (p.endless && p.upper > 0) p.lower = 0;
       Cut(p, count);
     }
     FromSparse(kept, h_.positive_spans, h_.positive_buckets);
     kept = ToSparse(h_.negative_spans, h_.negative_buckets);
     for (auto& [index, count] : kept)
-      Cut({-BucketBound(h_, index), -BucketBound(h_, index - 1), true}, count);
+      Cut({-BucketBound(h_, index), -BucketBound(h_, index - 1), true, false}, count);
     FromSparse(kept, h_.negative_spans, h_.negative_buckets);
     // The zero bucket reaches only to the side on which there are others.
-    Piece zero{-h_.zero_threshold, h_.zero_threshold, false};
+    Piece zero{-h_.zero_threshold, h_.zero_threshold, false, false};
     if (positive && !negative) zero.lower = 0;
     if (negative && !positive) zero.upper = 0;
     Cut(zero, h_.zero_count);
@@ -70,7 +72,11 @@ class Trimmer {
     if (count == 0) return;
     Piece rest = p;
     double share = 1;
-    if (bound_ <= p.lower) {
+    const bool unknown =
+        p.endless && !upper_ && std::isfinite(bound_) && (bound_ < p.lower || std::isinf(p.upper));
+    if (unknown) {
+      share = 0;
+    } else if (bound_ <= p.lower) {
       share = upper_ ? 0 : 1;
     } else if (bound_ >= p.upper) {
       share = upper_ ? 1 : 0;

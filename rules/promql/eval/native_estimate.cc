@@ -65,7 +65,10 @@ double NativeQuantile(Evaluation& evaluation, double q, const HistogramValue& h,
   if (q > 1) return kInf;
   if (h.count == 0 || std::isnan(q)) return kNan;
   std::vector<HistogramBucket> buckets = Buckets(h);
-  if (buckets.empty()) return kNan;
+  if (buckets.empty()) {
+    if (std::isnan(h.sum)) evaluation.annotations().QuantileNanResult(metric, argument);
+    return kNan;
+  }
   // NaN observations are counted but in no bucket; they sort above everything, so ranks are taken
   // from below.
   const bool from_below = std::isnan(h.sum) || q < 0.5;

@@ -137,8 +137,8 @@ struct TotalKernel {
       return {};
     }
     return {Absent(),
-            TotalOverTime(context.evaluation, context.argument, context.Name(series),
-                          series.histograms.subspan(w.histogram_lo, w.histograms()), kAverage)};
+            TotalOfHistograms(context.evaluation, context.argument, context.Name(series),
+                              series.histograms.subspan(w.histogram_lo, w.histograms()), kAverage)};
   }
 };
 

@@ -25,6 +25,14 @@ Result<RangeSource> RangeSource::Make(Evaluation& evaluation, const Node& node,
   PICKET_ASSIGN(source.shift_, evaluation.ShiftOf(subquery.at, subquery.offset));
   PICKET_ASSIGN(source.inner_, evaluation.SubqueryGrid(subquery, grid));
   PICKET_ASSIGN(source.columns_, evaluation.EvaluateVector(*subquery.expr, source.inner_));
+  // A subquery may pass over samples: what their hints said of neighbours does not hold here.
+  for (const HistogramValue*& h : source.columns_->histograms) {
+    using Hint = HistogramValue::ResetHint;
+    if (h == nullptr || h->hint == Hint::kGauge || h->hint == Hint::kUnknown) continue;
+    HistogramValue copy = *h;
+    copy.hint = Hint::kUnknown;
+    h = evaluation.KeepHistogram(std::move(copy));
+  }
   return source;
 }
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "rules/promql/eval/histogram_math.h"
+
 namespace picket::rules::promql {
 namespace {
 
@@ -18,14 +20,20 @@ bool MatchesAll(std::span<const Matcher> matchers, const Labels& labels) {
                      [&](const Matcher& m) { return m.Matches(labels.Get(m.name())); });
 }
 
-/// What a read says of a sample's counter resets: only what the store itself has seen.
+/// What a read says of a sample's counter resets: nothing for the first of a run of samples, that
+/// there was none for the others. A reset or another layout begins a new run.
 HistogramValue::ResetHint HintOnRead(const HistogramValue* previous,
                                      const HistogramValue& current) {
   using Hint = HistogramValue::ResetHint;
   if (current.hint == Hint::kGauge) return Hint::kGauge;
-  if (previous == nullptr || previous->hint == Hint::kGauge) return Hint::kUnknown;
-  if (current.hint == Hint::kReset || current.count < previous->count) return Hint::kReset;
-  return Hint::kNotReset;
+  if (previous == nullptr || previous->hint == Hint::kGauge || current.hint == Hint::kReset)
+    return Hint::kUnknown;
+  HistogramValue now = current;
+  now.hint = Hint::kUnknown;
+  const bool same_layout = previous->schema == now.schema &&
+                           previous->zero_threshold == now.zero_threshold &&
+                           previous->custom_values == now.custom_values;
+  return !same_layout || DetectReset(*previous, now) ? Hint::kUnknown : Hint::kNotReset;
 }
 
 }  // namespace
