@@ -220,7 +220,7 @@ Result<Value> Transitions(Evaluation& evaluation, const Call& call, const TimeGr
   PICKET_ASSIGN(RangeSource source, RangeSource::Make(evaluation, *call.arguments[0], grid));
   const VectorSelector* selector = source.selector();
   if (selector != nullptr && (selector->anchored || selector->smoothed)) {
-    PICKET_ASSIGN(Columns out, ExtendedTransitions(evaluation, call, source, kResets));
+    PICKET_ASSIGN(Columns out, ExtendedTransitions(evaluation, source, kResets));
     return Value::Vector(std::move(out));
   }
   TransitionKernel kernel(kResets);

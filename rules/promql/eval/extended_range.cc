@@ -4,54 +4,180 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
+#include <cstdint>
+#include <optional>
 
+#include "rules/promql/eval/histogram_math.h"
+#include "rules/promql/eval/histogram_rate.h"
 #include "rules/promql/eval/range_kernel.h"
 
 namespace picket::rules::promql {
 namespace {
 
-/// The value at `time` on the line between two samples. A counter that fell in between is taken to
-/// have restarted from zero: before the fall nothing of the later value counts, after it only that.
-double Interpolate(UnixMs t0, double v0, UnixMs t1, double v1, UnixMs time, bool counter,
-                   bool left_edge) {
-  const double fraction = static_cast<double>(time - t0) / static_cast<double>(t1 - t0);
-  if (counter && v1 < v0) return left_edge ? v0 * 0 + v1 * fraction : v1 * fraction;
-  return v0 + (v1 - v0) * fraction;
+/// A value at an edge: one sample, or the line between two of them.
+struct EdgeValue {
+  size_t sample = 0;
+  bool interpolated = false;  // between sample and sample + 1
+};
+
+/// What a modified window compares: its first and last value and the samples between them.
+struct ExtendedWindow {
+  EdgeValue first;
+  EdgeValue last;
+  size_t inside = 0;  // samples [inside, end) lie in the window
+  size_t end = 0;
+};
+
+/// Finds the edges of windows over one series' times. Indexes only move on from step to step.
+class EdgeFinder {
+ public:
+  EdgeFinder(std::span<const UnixMs> times, bool smoothed, int64_t lookback_ms)
+      : times_(times), smoothed_(smoothed), lookback_ms_(lookback_ms) {}
+
+  std::optional<ExtendedWindow> At(const Window& w) {
+    while (inside_ < times_.size() && times_[inside_] <= w.start) ++inside_;
+    while (end_ < times_.size() && times_[end_] <= w.end) ++end_;
+    ExtendedWindow out{{inside_, false}, {end_ - 1, false}, inside_, end_};
+    const bool anchor = HasAnchor(w);
+    const bool later = smoothed_ && HasLater(w);
+    const bool empty = end_ == inside_;
+    if (empty && !(anchor && later)) return std::nullopt;
+    if (anchor) {
+      out.first.sample = inside_ - 1;
+      out.first.interpolated = smoothed_ && times_[inside_ - 1] != w.start;
+    }
+    out.last.interpolated = later && times_[end_ - 1] != w.end;
+    return out;
+  }
+  /// Whether any sample that the window may use is there.
+  bool Touches(const Window& w) {
+    At(w);
+    return end_ > inside_ || HasAnchor(w) || (smoothed_ && HasLater(w));
+  }
+  bool HasAnchor(const Window& w) const {
+    return inside_ > 0 && times_[inside_ - 1] > w.start - lookback_ms_;
+  }
+  bool HasLater(const Window& w) const {
+    return end_ < times_.size() && times_[end_] < w.end + lookback_ms_;
+  }
+
+ private:
+  std::span<const UnixMs> times_;
+  bool smoothed_;
+  int64_t lookback_ms_;
+  size_t inside_ = 0;
+  size_t end_ = 0;
+};
+
+double Fraction(std::span<const UnixMs> times, size_t k, UnixMs time) {
+  return static_cast<double>(time - times[k]) / static_cast<double>(times[k + 1] - times[k]);
 }
 
-/// Samples around a window, floats only. Indexes only move on from step to step.
-struct Edges {
-  size_t before_start = 0;  // samples at or before the window's start
-  size_t until_end = 0;     // samples at or before its end
-  void Move(const RangeSeries& series, const Window& w) {
-    while (before_start < series.times.size() && series.times[before_start] <= w.start)
-      ++before_start;
-    while (until_end < series.times.size() && series.times[until_end] <= w.end) ++until_end;
-  }
-};
+/// A counter that fell between two samples is taken to have gone on from zero.
+double FloatAt(const RangeSeries& s, const EdgeValue& e, UnixMs time, bool counter) {
+  const double v = s.values[e.sample];
+  if (!e.interpolated) return v;
+  const double next = s.values[e.sample + 1];
+  const double fraction = Fraction(s.times, e.sample, time);
+  return counter && next < v ? next * fraction : v + (next - v) * fraction;
+}
 
-struct Point {
-  UnixMs time;
-  double value;
-};
-
-/// What is between the first and the last point: the difference, and for counters what resets took
-/// away.
-double Increase(const Point& first, std::span<const double> between, double last, bool counter) {
-  double result = last - first.value;
+double FloatIncrease(const RangeSeries& s, const ExtendedWindow& x, const Window& w, bool counter) {
+  const double first = FloatAt(s, x.first, w.start, counter);
+  const double last = FloatAt(s, x.last, w.end, counter);
+  double result = last - first;
   if (!counter) return result;
-  double previous = first.value;
-  for (const double v : between) {
-    if (v < previous) result += previous;
-    previous = v;
+  double previous = first;
+  for (size_t k = x.inside; k < x.end; ++k) {
+    if (s.values[k] < previous) result += previous;
+    previous = s.values[k];
   }
-  if (last < previous) result += previous;
-  return result;
+  return last < previous ? result + previous : result;
 }
+
+/// The same over histograms, with what there is to warn of.
+class HistogramIncrease {
+ public:
+  HistogramIncrease(Evaluation& evaluation, const Node& argument, const RangeSeries& series,
+                    bool counter)
+      : evaluation_(evaluation),
+        argument_(argument),
+        s_(series),
+        metric_(MetricNameOf(evaluation, series.head)),
+        counter_(counter) {}
+
+  const HistogramValue* At(const ExtendedWindow& x, const Window& w, double divisor) {
+    const size_t from = std::min(x.first.sample, x.inside);
+    const size_t to = x.last.sample + (x.last.interpolated ? 2 : 1);
+    if (!Check(s_.histograms.subspan(from, to - from))) return nullptr;
+    const HistogramValue first = EdgeAt(x.first, w.start);
+    HistogramValue last = EdgeAt(x.last, w.end);
+    HistogramValue out = last;
+    out.hint = HistogramValue::ResetHint::kGauge;
+    Combine(out, first, -1);
+    if (counter_) {
+      const HistogramValue* previous = &first;
+      for (size_t k = x.inside; k < x.end; ++k) {
+        const HistogramValue* now = s_.histograms[k];
+        if (k != x.first.sample && DetectReset(*previous, *now)) Combine(out, *previous, 1);
+        previous = now;
+      }
+      if (x.last.interpolated && x.end > x.inside && DetectReset(*previous, last))
+        Combine(out, *previous, 1);
+    }
+    DivideBy(out, divisor);
+    out.hint = HistogramValue::ResetHint::kGauge;
+    Compact(out);
+    return evaluation_.KeepHistogram(std::move(out));
+  }
+
+ private:
+  bool Check(std::span<const HistogramValue* const> used) {
+    const auto gauge = [](const HistogramValue* h) {
+      return h->hint == HistogramValue::ResetHint::kGauge;
+    };
+    if (std::any_of(used.begin(), used.end(), [&](const HistogramValue* h) {
+          return h->custom() != used.front()->custom();
+        })) {
+      evaluation_.annotations().MixedExponentialCustom(metric_, argument_);
+      return false;
+    }
+    if (counter_ && std::any_of(used.begin(), used.end(), gauge))
+      evaluation_.annotations().NativeNotCounter(metric_, argument_);
+    if (!counter_ && !(gauge(used.front()) && gauge(used.back())))
+      evaluation_.annotations().NativeNotGauge(metric_, argument_);
+    return true;
+  }
+  HistogramValue EdgeAt(const EdgeValue& e, UnixMs time) const {
+    const HistogramValue& v = *s_.histograms[e.sample];
+    if (!e.interpolated) return v;
+    return InterpolateHistograms(v, *s_.histograms[e.sample + 1],
+                                 Fraction(s_.histogram_times, e.sample, time), counter_);
+  }
+
+  Evaluation& evaluation_;
+  const Node& argument_;
+  const RangeSeries& s_;
+  std::string_view metric_;
+  bool counter_;
+};
 
 }  // namespace
+
+HistogramValue InterpolateHistograms(const HistogramValue& a, const HistogramValue& b,
+                                     double fraction, bool counter) {
+  HistogramValue out = b;
+  if (counter && DetectReset(a, b)) {
+    Scale(out, fraction);
+    return out;
+  }
+  out.hint = a.hint;
+  Combine(out, a, -1);
+  Scale(out, fraction);
+  Combine(out, a, 1);
+  out.hint = a.hint;
+  return out;
+}
 
 Status CheckExtended(const Call& call) {
   for (const NodePtr& argument : call.arguments) {
@@ -78,82 +204,58 @@ Status CheckExtended(const Call& call) {
 
 Result<Columns> ExtendedRate(Evaluation& evaluation, const Call& call, RangeSource& source,
                              bool counter, bool rate) {
-  (void)call;
   const TimeGrid& grid = source.grid();
   const bool smoothed = source.selector()->smoothed;
-  const int64_t lookback = evaluation.lookback_ms();
+  const double divisor = rate ? static_cast<double>(source.window_ms()) / 1000 : 1;
   PICKET_ASSIGN(Columns out, evaluation.NewColumns(source.size(), grid.count));
   for (size_t i = 0; i < source.size(); ++i) {
     PICKET_TRY(evaluation.Checkpoint());
     const RangeSeries series = source.Series(i);
     double* row = out.AddRow({series.head.labels, true});
-    Edges edges;
+    const size_t index = out.size() - 1;
+    EdgeFinder floats(series.times, smoothed, evaluation.lookback_ms());
+    EdgeFinder histograms(series.histogram_times, smoothed, evaluation.lookback_ms());
+    HistogramIncrease increase(evaluation, *call.arguments[0], series, counter);
     source.Slide(series, [&](const Window& w) {
-      edges.Move(series, w);
-      const auto& times = series.times;
-      const auto& values = series.values;
-      const size_t inside = edges.before_start;
-      const size_t end = edges.until_end;
-      const bool anchor = inside > 0 && times[inside - 1] > w.start - lookback;
-      Point first{};
-      double last = 0;
-      if (!smoothed) {
-        if (end == inside) return;  // nothing new in the window
-        first = anchor ? Point{times[inside - 1], values[inside - 1]}
-                       : Point{times[inside], values[inside]};
-        last = values[end - 1];
-      } else {
-        const bool later = end < times.size() && times[end] < w.end + lookback;
-        const bool covered = end > inside || (anchor && later);
-        if (!covered || (end == inside && !anchor)) return;
-        if (anchor && times[inside - 1] == w.start) {
-          first = {w.start, values[inside - 1]};
-        } else if (anchor) {
-          first = {w.start, Interpolate(times[inside - 1], values[inside - 1], times[inside],
-                                        values[inside], w.start, counter, true)};
-        } else {
-          first = {times[inside], values[inside]};
-        }
-        if (end > 0 && (times[end - 1] == w.end || !later)) {
-          last = values[end - 1];
-        } else {
-          last = Interpolate(times[end - 1], values[end - 1], times[end], values[end], w.end,
-                             counter, false);
-        }
+      const bool has_floats = floats.Touches(w);
+      const bool has_histograms = histograms.Touches(w);
+      if (has_floats && has_histograms) {
+        evaluation.annotations().MixedFloatsHistograms(MetricNameOf(evaluation, series.head),
+                                                       *call.arguments[0]);
+      } else if (has_floats) {
+        if (const auto x = floats.At(w))
+          row[w.step] = FloatIncrease(series, *x, w, counter) / divisor;
+      } else if (const auto x = histograms.At(w)) {
+        if (const HistogramValue* h = increase.At(*x, w, divisor); h != nullptr)
+          out.SetHistogram(index, w.step, h);
       }
-      const double result = Increase(first, values.subspan(inside, end - inside), last, counter);
-      row[w.step] = rate ? result / (static_cast<double>(source.window_ms()) / 1000) : result;
     });
     out.DropLastIfEmpty();
   }
   return out;
 }
 
-Result<Columns> ExtendedTransitions(Evaluation& evaluation, const Call& call, RangeSource& source,
-                                    bool resets) {
-  (void)call;
+Result<Columns> ExtendedTransitions(Evaluation& evaluation, RangeSource& source, bool resets) {
   const TimeGrid& grid = source.grid();
-  const int64_t lookback = evaluation.lookback_ms();
   PICKET_ASSIGN(Columns out, evaluation.NewColumns(source.size(), grid.count));
   for (size_t i = 0; i < source.size(); ++i) {
     PICKET_TRY(evaluation.Checkpoint());
     const RangeSeries series = source.Series(i);
     double* row = out.AddRow({series.head.labels, true});
-    Edges edges;
+    EdgeFinder floats(series.times, false, evaluation.lookback_ms());
+    EdgeFinder histograms(series.histogram_times, false, evaluation.lookback_ms());
     source.Slide(series, [&](const Window& w) {
-      edges.Move(series, w);
-      if (edges.until_end == edges.before_start) return;
-      size_t from = edges.before_start;
-      if (from > 0 && series.times[from - 1] > w.start - lookback) --from;
-      double count = 0;
-      for (size_t k = from + 1; k < edges.until_end; ++k) {
-        const double before = series.values[k - 1];
-        const double now = series.values[k];
-        const bool hit =
-            resets ? now < before : now != before && !(std::isnan(now) && std::isnan(before));
-        count += hit ? 1 : 0;
-      }
-      row[w.step] = count;
+      floats.At(w);
+      histograms.At(w);
+      Window wider = w;
+      if (w.floats() + w.histograms() == 0) return;
+      // Only the very last sample before the window takes part, of whichever kind it is.
+      const UnixMs last_float = floats.HasAnchor(w) ? series.times[w.lo - 1] : INT64_MIN;
+      const UnixMs last_histogram =
+          histograms.HasAnchor(w) ? series.histogram_times[w.histogram_lo - 1] : INT64_MIN;
+      if (last_float > last_histogram) --wider.lo;
+      if (last_histogram > last_float) --wider.histogram_lo;
+      row[w.step] = CountMixedTransitions(series, wider, resets);
     });
     out.DropLastIfEmpty();
   }

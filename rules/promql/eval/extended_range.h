@@ -10,8 +10,11 @@ namespace picket::rules::promql {
 Result<Columns> ExtendedRate(Evaluation& evaluation, const Call& call, RangeSource& source,
                              bool counter, bool rate);
 /// resets and changes with the sample before the window taken in (anchored).
-Result<Columns> ExtendedTransitions(Evaluation& evaluation, const Call& call, RangeSource& source,
-                                    bool resets);
+Result<Columns> ExtendedTransitions(Evaluation& evaluation, RangeSource& source, bool resets);
+/// The histogram at a share of the way from a to b; a counter that was reset between them went on
+/// from zero.
+HistogramValue InterpolateHistograms(const HistogramValue& a, const HistogramValue& b,
+                                     double fraction, bool counter);
 /// Errors: kInvalidArgument when the function does not go with the selector's modifier.
 Status CheckExtended(const Call& call);
 

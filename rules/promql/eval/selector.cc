@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rules/promql/eval/selector.h"
 
-#include <fmt/format.h>
-
+#include "rules/promql/eval/extended_range.h"
 #include "rules/promql/eval/operators.h"
 
 namespace picket::rules::promql {
@@ -28,22 +27,53 @@ void ForEachStep(const SeriesColumns& series, const TimeGrid& grid, const Evalua
 
 /// The line between the neighbours of each step; the last value where no later one is within the
 /// lookback.
-void Smooth(const SeriesColumns& series, const TimeGrid& grid, const Evaluation::Shift& shift,
-            int64_t lookback_ms, double* row) {
-  ForEachStep(series, grid, shift, lookback_ms, [&](size_t t, size_t k) {
-    if (!series.histograms.empty() && series.histograms[k] != nullptr) return;
-    const UnixMs time = shift.Apply(grid.At(t));
-    row[t] = series.values[k];
-    if (series.times_ms[k] == time || k + 1 >= series.times_ms.size()) return;
-    const bool usable = series.times_ms[k + 1] < time + lookback_ms &&
-                        !IsStaleNan(series.values[k + 1]) &&
-                        (series.histograms.empty() || series.histograms[k + 1] == nullptr);
-    if (!usable) return;
-    const double fraction = static_cast<double>(time - series.times_ms[k]) /
-                            static_cast<double>(series.times_ms[k + 1] - series.times_ms[k]);
-    row[t] += (series.values[k + 1] - series.values[k]) * fraction;
-  });
-}
+class Smoother {
+ public:
+  Smoother(Evaluation& evaluation, const VectorSelector& node, const SeriesColumns& series,
+           Columns& out)
+      : evaluation_(evaluation), node_(node), s_(series), out_(out), row_(out.size() - 1) {}
+
+  void At(size_t step, size_t k, UnixMs time) {
+    const size_t next = k + 1;
+    const bool later = s_.times_ms[k] != time && next < s_.times_ms.size() &&
+                       s_.times_ms[next] < time + evaluation_.lookback_ms() &&
+                       (Histogram(next) != nullptr || !IsStaleNan(s_.values[next]));
+    const HistogramValue* h = Histogram(k);
+    if (!later) {
+      if (h != nullptr) out_.SetHistogram(row_, step, h);
+      if (h == nullptr) out_.Row(row_)[step] = s_.values[k];
+      return;
+    }
+    const HistogramValue* after = Histogram(next);
+    if ((h == nullptr) != (after == nullptr)) {
+      evaluation_.annotations().MixedFloatsHistograms(s_.labels->Get(kMetricName), node_);
+      return;
+    }
+    const double fraction = static_cast<double>(time - s_.times_ms[k]) /
+                            static_cast<double>(s_.times_ms[next] - s_.times_ms[k]);
+    if (h == nullptr) {
+      out_.Row(row_)[step] = s_.values[k] + (s_.values[next] - s_.values[k]) * fraction;
+    } else if (h->custom() != after->custom()) {
+      evaluation_.annotations().MixedExponentialCustom(s_.labels->Get(kMetricName), node_);
+    } else {
+      const bool counter = h->hint != HistogramValue::ResetHint::kGauge;
+      out_.SetHistogram(
+          row_, step,
+          evaluation_.KeepHistogram(InterpolateHistograms(*h, *after, fraction, counter)));
+    }
+  }
+
+ private:
+  const HistogramValue* Histogram(size_t k) const {
+    return s_.histograms.empty() ? nullptr : s_.histograms[k];
+  }
+
+  Evaluation& evaluation_;
+  const VectorSelector& node_;
+  const SeriesColumns& s_;
+  Columns& out_;
+  size_t row_;
+};
 
 }  // namespace
 
@@ -57,7 +87,9 @@ Result<Value> EvaluateSelector(Evaluation& evaluation, const VectorSelector& nod
     double* row = out.AddRow({series.labels, false});
     const size_t i = out.size() - 1;
     if (node.smoothed) {
-      Smooth(series, grid, shift, evaluation.lookback_ms(), row);
+      Smoother smoother(evaluation, node, series, out);
+      ForEachStep(series, grid, shift, evaluation.lookback_ms(),
+                  [&](size_t t, size_t k) { smoother.At(t, k, shift.Apply(grid.At(t))); });
     } else {
       ForEachStep(series, grid, shift, evaluation.lookback_ms(), [&](size_t t, size_t k) {
         if (!series.histograms.empty() && series.histograms[k] != nullptr) {
