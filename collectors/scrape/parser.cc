@@ -5,9 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "collectors/scrape/number.h"
 #include "core/base/strings.h"
@@ -31,6 +35,23 @@ constexpr std::array<uint8_t, 256> kClasses = MakeClasses();
 bool Is(char c, uint8_t mask) { return (kClasses[static_cast<unsigned char>(c)] & mask) != 0; }
 
 bool IsBlank(char c) { return c == ' ' || c == '\t'; }
+
+/// The first byte from `p` on that ends or complicates a quoted text: a quote, backslash, line end
+/// or non-ASCII byte.
+const char* SkipPlain(const char* p, const char* end) {
+#ifdef __SSE2__
+  for (; end - p >= 16; p += 16) {
+    const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i special = _mm_or_si128(
+        _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\'))),
+        _mm_cmpeq_epi8(x, _mm_set1_epi8('\n')));
+    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(special, x)));
+    if (mask != 0) return p + std::countr_zero(mask);
+  }
+#endif
+  while (p < end && *p != '"' && *p != '\\' && *p != '\n' && *p >= 0) ++p;
+  return p;
+}
 
 MetricType TypeFromText(std::string_view text, Format format, bool& known) {
   known = true;
@@ -252,7 +273,7 @@ bool Parser::ParseLabels(bool exemplar) {
 bool Parser::ParseQuoted(std::string_view& out, bool newline_allowed) {
   const char* const first = ++p_;
   bool ascii = true;
-  for (; p_ < end_; ++p_) {
+  for (p_ = SkipPlain(p_, end_); p_ < end_; p_ = SkipPlain(p_ + 1, end_)) {
     const char c = *p_;
     if (c == '"') break;
     if (c == '\\') {
@@ -265,7 +286,7 @@ bool Parser::ParseQuoted(std::string_view& out, bool newline_allowed) {
       ascii = false;
     }
   }
-  if (p_ >= end_) return Wrong("a closing quote");
+  if (p_ >= end_) return p_ = end_, Wrong("a closing quote");
   out = std::string_view(first, p_ - first);
   ++p_;
   if (!ascii && !IsValidUtf8(out)) return p_ = first, Wrong("valid UTF-8");
