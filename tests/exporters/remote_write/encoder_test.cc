@@ -313,7 +313,7 @@ TEST_P(EncoderTest, MetadataTravelsWithTheSeriesInV2AndApartInV1) {
   }
   const auto families = encoder_->Families();
   ASSERT_EQ(families.size(), 2U);
-  const auto decoded = DecodeV1(EncodeMetadata(families));
+  const auto decoded = Decode(false, Compress(EncodeMetadata(families)));
   std::map<std::string, DecodedMetadata> by_family;
   for (const auto& m : decoded.metadata) by_family[m.family] = m;
   EXPECT_EQ(by_family.at("requests_total").type, 1U);
@@ -322,6 +322,17 @@ TEST_P(EncoderTest, MetadataTravelsWithTheSeriesInV2AndApartInV1) {
   EXPECT_EQ(by_family.at("temp").type, 2U);
   for (SeriesId i = 0; i < 3; ++i) encoder_->OnSeriesGone(i);
   EXPECT_TRUE(encoder_->Families().empty());
+}
+
+TEST(Compress, BodiesOfAnySizeComeBack) {
+  for (size_t n = 0; n < 300; ++n) {
+    std::string text;
+    for (size_t i = 0; i < n; ++i) text += static_cast<char>('a' + i * i % 26);
+    const std::string block(Compress(text));
+    auto back = Uncompress(block);
+    ASSERT_TRUE(back) << n << " in " << block.size();
+    ASSERT_EQ(*back, text);
+  }
 }
 
 TEST_P(EncoderTest, HalvesOfARequestAreWholeRequests) {
