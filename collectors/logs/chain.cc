@@ -41,23 +41,24 @@ TailedLog::Generation& TailedLog::Push(std::unique_ptr<SourceFile> file, const F
   return chain_.back();
 }
 
-std::unique_ptr<SourceFile> TailedLog::Locate(const FileMark& mark,
+std::unique_ptr<SourceFile> TailedLog::Locate(const FileMark& mark, const SourceFile* at_path,
                                               const std::vector<Sibling>& siblings) {
-  std::vector<Sibling> places;
-  if (auto state = StatPath(path_)) places.push_back({path_, *state});
-  places.insert(places.end(), siblings.begin(), siblings.end());
   uint32_t known = mark.fingerprint.head_length;
   for (const auto& [name, lane] : mark.lanes) known = std::min(known, lane.tail_length);
   // By inode first; then by content alone, which finds the copy that a truncation left.
   for (const bool by_inode : {true, false}) {
     if (!by_inode && known < kEnoughToRecognise) break;
-    for (const Sibling& place : places) {
-      const bool same = place.state.inode == mark.fingerprint.inode &&
-                        place.state.device == mark.fingerprint.device;
-      if (same != by_inode || Knows(place.state.device, place.state.inode)) continue;
-      auto file = SourceFile::Open(place.path);
-      if (file && (*file)->Continues(mark)) return *std::move(file);
-    }
+    auto fits = [&](const SourceFile& file) {
+      const auto state = file.Stat();
+      const bool same = state && state->inode == mark.fingerprint.inode &&
+                        state->device == mark.fingerprint.device;
+      return state && same == by_inode && !Knows(state->device, state->inode) &&
+             file.Continues(mark);
+    };
+    if (at_path != nullptr && fits(*at_path))
+      if (auto file = at_path->Duplicate()) return *std::move(file);
+    for (const Sibling& place : siblings)
+      if (auto file = SourceFile::Open(place.path); file && fits(**file)) return *std::move(file);
   }
   return nullptr;
 }
@@ -69,7 +70,10 @@ void TailedLog::AddRotatedWhileAway(int64_t after_ns, const std::vector<Sibling>
         !IsRotationSuffix(path_, s.path))
       continue;
     auto file = SourceFile::Open(s.path);
-    if (file && !IsCopy(**file)) Push(*std::move(file), s.state, journal);
+    if (!file || IsCopy(**file)) continue;
+    // Names move on while they are looked at: what was opened counts.
+    const auto state = (*file)->Stat();
+    if (state && !Knows(state->device, state->inode)) Push(*std::move(file), *state, journal);
   }
 }
 
@@ -79,12 +83,14 @@ void TailedLog::Open(std::vector<FileMark> marks, const std::vector<std::string>
   wanted_ = lanes;
   std::sort(marks.begin(), marks.end(),
             [](const FileMark& a, const FileMark& b) { return a.generation < b.generation; });
+  // The path first, its siblings then: what is rotated in between is seen twice rather than not.
+  auto at_path = SourceFile::Open(path_);
   const std::vector<Sibling> siblings =
       marks.empty() && rotated_since == INT64_MAX ? std::vector<Sibling>{} : ListSiblings(path_);
   int64_t newest_ns = marks.empty() ? rotated_since : INT64_MIN;
   for (const FileMark& mark : marks) {
     next_generation_ = std::max(next_generation_, mark.generation + 1);
-    std::unique_ptr<SourceFile> file = Locate(mark, siblings);
+    std::unique_ptr<SourceFile> file = Locate(mark, at_path ? at_path->get() : nullptr, siblings);
     const Result<FileState> state = file ? file->Stat() : Fail(ErrorKind::kNotFound, path_);
     if (!state) {
       const bool unread = std::any_of(mark.lanes.begin(), mark.lanes.end(), [&](const auto& lane) {
@@ -113,19 +119,18 @@ void TailedLog::Open(std::vector<FileMark> marks, const std::vector<std::string>
     newest_ns = std::max(newest_ns, state->mtime_ns);
     chain_.push_back(std::move(g));
   }
-  const Result<FileState> current = StatPath(path_);
+  const Result<FileState> current = at_path ? (*at_path)->Stat() : Fail(at_path.error());
   at_path_ = current && !chain_.empty() && current->inode == chain_.back().fingerprint.inode &&
              current->device == chain_.back().fingerprint.device;
   const bool known = !marks.empty();
   if (!at_path_) {
     if (newest_ns != INT64_MIN) AddRotatedWhileAway(newest_ns, siblings, journal);
-    if (auto file = SourceFile::Open(path_)) {
-      if (auto state = (*file)->Stat(); state && !Knows(state->device, state->inode)) {
-        Push(*std::move(file), *state, journal);
-        at_path_ = true;
-      }
-    } else if (current || !known) {
-      last_error_ = file.error().ToString();
+    if (!current) {
+      if (current.error().kind() != ErrorKind::kNotFound || !known)
+        last_error_ = current.error().ToString();
+    } else if (!Knows(current->device, current->inode)) {
+      Push(*std::move(at_path), *current, journal);
+      at_path_ = true;
     }
   }
   PlaceLanes(lane_names, lanes, known, from_end);
@@ -209,6 +214,11 @@ void TailedLog::LookAtPath(Duration now, CheckpointJournal& journal) {
       AddRotatedWhileAway(last->mtime_ns, ListSiblings(path_), journal);
     for (Generation& g : chain_)
       if (g.left == Duration::zero()) g.left = now;
+    // Rotated again since it was opened: the next look finds what is there now.
+    if (Knows(opened->device, opened->inode)) {
+      at_path_ = false;
+      return;
+    }
   }
   const LaneMask lanes = AllLanes();
   Generation& g = Push(*std::move(file), *opened, journal);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "collectors/logs/cri.h"
 #include "collectors/logs/glob.h"
 #include "core/base/hash.h"
 
@@ -126,7 +127,36 @@ Result<std::unique_ptr<SourceFile>> SourceFile::Duplicate() const {
   return std::unique_ptr<SourceFile>(new SourceFile(fd));
 }
 
-std::vector<Sibling> ListSiblings(const std::string& path) {
+namespace {
+
+// The time in a file's first line, if it is a CRI line. File times come in ticks of some
+// milliseconds; files written within one of them are told apart by this.
+UnixNs HeadTime(const std::string& path) {
+  auto file = SourceFile::Open(path);
+  std::string head;
+  if (!file || !(*file)->Read(0, kHeadBytes, head)) return 0;
+  const auto line = CriParser().Parse(head.substr(0, head.find('\n')));
+  return line ? line->time_ns : 0;
+}
+
+void SortByAge(std::vector<Sibling>& siblings) {
+  std::sort(siblings.begin(), siblings.end(), [](const Sibling& a, const Sibling& b) {
+    return a.state.mtime_ns != b.state.mtime_ns ? a.state.mtime_ns < b.state.mtime_ns
+                                                : a.path < b.path;
+  });
+  for (auto from = siblings.begin(); from != siblings.end();) {
+    const auto to = std::find_if(from, siblings.end(), [&](const Sibling& s) {
+      return s.state.mtime_ns != from->state.mtime_ns;
+    });
+    if (to - from > 1)
+      std::stable_sort(from, to, [](const Sibling& a, const Sibling& b) {
+        return HeadTime(a.path) < HeadTime(b.path);
+      });
+    from = to;
+  }
+}
+
+std::vector<Sibling> ListOnce(const std::string& path) {
   static const std::vector<std::string> kCompressed = {"*.gz", "*.zst", "*.bz2", "*.xz", "*.tmp"};
   std::vector<Sibling> out;
   const size_t slash = path.rfind('/');
@@ -146,11 +176,25 @@ std::vector<Sibling> ListSiblings(const std::string& path) {
     if (auto state = StatPath(full)) out.push_back({full, *state});
   }
   ::closedir(dir);
-  std::sort(out.begin(), out.end(), [](const Sibling& a, const Sibling& b) {
-    return a.state.mtime_ns != b.state.mtime_ns ? a.state.mtime_ns < b.state.mtime_ns
-                                                : a.path < b.path;
-  });
+  SortByAge(out);
   return out;
+}
+
+}  // namespace
+
+std::vector<Sibling> ListSiblings(const std::string& path) {
+  // A rotation that renames one after the other may hide a file from a single listing.
+  std::vector<Sibling> before = ListOnce(path);
+  for (int i = 0; i < 4; ++i) {
+    std::vector<Sibling> now = ListOnce(path);
+    const bool same = std::equal(before.begin(), before.end(), now.begin(), now.end(),
+                                 [](const Sibling& a, const Sibling& b) {
+                                   return a.path == b.path && a.state.inode == b.state.inode;
+                                 });
+    before = std::move(now);
+    if (same) break;
+  }
+  return before;
 }
 
 }  // namespace picket::collectors::logs

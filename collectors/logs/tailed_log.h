@@ -164,7 +164,8 @@ class TailedLog {
   const Generation* Find(uint64_t number) const;
   Generation& Push(std::unique_ptr<SourceFile> file, const FileState& state,
                    CheckpointJournal& journal);
-  std::unique_ptr<SourceFile> Locate(const FileMark& mark, const std::vector<Sibling>& siblings);
+  std::unique_ptr<SourceFile> Locate(const FileMark& mark, const SourceFile* at_path,
+                                     const std::vector<Sibling>& siblings);
   void AddRotatedWhileAway(int64_t after_ns, const std::vector<Sibling>& siblings,
                            CheckpointJournal& journal);
   void PlaceLanes(const std::vector<std::string>& lane_names, LaneMask lanes, bool known,
