@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "agent/config/config.h"
+#include "agent/wiring/metric_hub.h"
+#include "collectors/logs/tailer.h"
+#include "core/budget/budget.h"
+#include "core/net/runtime.h"
+#include "exporters/alertmanager/alertmanager.h"
+#include "exporters/loki/loki.h"
+#include "exporters/otlp/exporter.h"
+#include "exporters/remote_write/remote_write.h"
+#if __has_include("exporters/signals/signals.h")
+#include "exporters/signals/signals.h"
+#define PICKET_SIGNALS 1
+#endif
+
+namespace picket::wiring {
+
+/// What every exporter stands on. Ownership: borrowed, longer-lived.
+struct DestinationNeeds {
+  net::Runtime& runtime;
+  MetricHub& hub;
+  Budget& budget;
+  BalanceBook& balances;
+  Telemetry& telemetry;
+  const Clock& clock;
+  std::string data_dir;  ///< empty: nothing survives a restart
+  Bytes disk;            ///< for all queues together
+};
+
+/// One destination as the page shows it.
+struct DestinationStatus {
+  std::string kind;
+  std::string name;
+  std::string url;
+  uint64_t backlog_bytes = 0;
+  double oldest_seconds = 0;
+  uint64_t retries = 0;
+  std::string last_error;
+};
+
+/// Every way out. A reload keeps what did not change, with its queue, connections and place; a
+/// destination whose settings changed continues its queue under the same name. Threads: Apply and
+/// Stop from one thread, not a Runtime's; the rest from any.
+class Destinations {
+ public:
+  explicit Destinations(DestinationNeeds needs) : needs_(std::move(needs)) {}
+  ~Destinations();
+
+  /// Errors: what cannot work of a destination; those before it in the list run, the old ones of
+  /// that kind are gone.
+  Status Apply(const agent::ExportersConfig& config, const Labels& external_labels);
+  /// Sends what waits until the deadline. Producers must have stopped.
+  void Stop(Duration within);
+
+  std::vector<collectors::logs::Destination> LogDestinations() const;
+  std::vector<std::shared_ptr<SpanSink>> SpanSinks() const;
+  void Alert(std::span<const AlertNotification> alerts);
+  std::map<std::string, std::shared_ptr<SignalSink>> Signals() const;
+
+  std::vector<DestinationStatus> Read() const;
+  std::vector<exporters::alertmanager::AlertmanagerState> Alertmanagers() const;
+
+ private:
+  struct RemoteWriteEntry {
+    std::string settings;
+    std::unique_ptr<exporters::remote_write::RemoteWrite> destination;
+  };
+  struct LokiEntry {
+    std::string settings;
+    std::string url;
+    std::shared_ptr<exporters::loki::LokiExporter> destination;
+  };
+  Status ApplyRemoteWrite(const agent::ExportersConfig& config, const Labels& external_labels);
+  void ApplyLoki(const agent::ExportersConfig& config);
+  Status ApplyOtlp(const agent::ExportersConfig& config);
+  void ApplyAlertmanager(const agent::ExportersConfig& config, const Labels& external_labels);
+  Status ApplySignals(const agent::ExportersConfig& config);
+  void StopRemoteWrite(RemoteWriteEntry& entry, Duration within);
+  spool::SpoolOptions SpoolFor(const std::string& kind, size_t shares) const;
+
+  DestinationNeeds needs_;
+  mutable std::mutex mutex_;  // guards the lists below against Read, Alert and the getters
+  std::vector<RemoteWriteEntry> remote_write_;
+  std::vector<LokiEntry> loki_;
+  std::string otlp_settings_;
+  std::shared_ptr<exporters::otlp::OtlpExporter> otlp_;
+  std::string alertmanager_settings_;
+  std::shared_ptr<exporters::alertmanager::AlertmanagerExporter> alertmanager_;
+  std::string signals_settings_;
+  std::map<std::string, std::shared_ptr<SignalSink>> signals_;
+};
+
+}  // namespace picket::wiring
