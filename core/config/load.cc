@@ -359,9 +359,9 @@ bool Loader::Scalar(const FieldInfo& f, const TypeInfo* type, const Node& node, 
     wrong = type->parse(text, out);
   }
   if (!wrong.empty()) {
-    diagnostics_.Error(
-        node, path, std::move(wrong),
-        fmt::format("Expected a {}{}.", type->name, f.example.empty() ? "" : " like " + f.example));
+    diagnostics_.Error(node, path, std::move(wrong),
+                       fmt::format("Expected {} {}{}.", type->name.starts_with('i') ? "an" : "a",
+                                   type->name, f.example.empty() ? "" : " like " + f.example));
     return false;
   }
   if (!type->number) return true;

@@ -203,7 +203,7 @@ TEST(Load, AFaultShowsThreeLinesAndACaret) {
             "   2 | floors: many\n"
             "     |         ^\n"
             "   3 | open: true\n"
-            "  remedy: Expected a integer.\n"
+            "  remedy: Expected an integer.\n"
             "1 error, 0 warnings\n");
 }
 
