@@ -126,6 +126,9 @@ void Tsdb::Impl::AppendRow(Source& source, const SampleRow& row) {
     source.previous_cycle_ms = source.cycle_ms;
     source.cycle_ms = row.timestamp_ms;
   }
+  // Stripes that could not be sealed for want of room get another chance before they must refuse the row.
+  for (size_t i = 0; i < source.stripes.size(); ++i)
+    if (source.stripes[i] != nullptr && source.stripes[i]->rows() >= kMaxRows) SealIfDue(source, *source.stripes[i]);
   RowPlan& plan = PlanFor(source, row);
   uint64_t kept = 0;
   for (StripePlan& sp : plan.stripes) kept += AppendStripe(source, sp, row);
@@ -152,7 +155,7 @@ uint64_t Tsdb::Impl::AppendStripe(const Source& source, StripePlan& plan, const 
   }
   // Sealing is tried after each row; that it has not happened by now means there is no room.
   if (stripe.rows() >= kMaxRows) {
-    maintain_due = true;
+    room_needed = true;
     balance->Drop(DropReason::kDiskFull, count, source.name);
     return 0;
   }
@@ -173,7 +176,7 @@ uint64_t Tsdb::Impl::AppendStripe(const Source& source, StripePlan& plan, const 
   }
   if (row.timestamp_ms == stripe.LastMs()) return AppendOverlapping(plan, row, next);
   if (stripe.AppendRow(row.timestamp_ms, next, plan.present)) return count;
-  maintain_due = true;
+  room_needed = true;
   balance->Drop(DropReason::kDiskFull, count, source.name);
   return 0;
 }
@@ -201,7 +204,7 @@ uint64_t Tsdb::Impl::AppendOverlapping(StripePlan& plan, const SampleRow& row,
     balance->Drop(DropReason::kDuplicate, different, "another value at the same time");
   if (fresh == 0) return equal;
   if (stripe.AppendRow(row.timestamp_ms, values.data(), present)) return equal + fresh;
-  maintain_due = true;
+  room_needed = true;
   balance->Drop(DropReason::kDiskFull, fresh, "no room for the row");
   return equal;
 }
@@ -227,7 +230,7 @@ uint64_t Tsdb::Impl::FlushTimed(Stripe& stripe, TimedBatch& batch) {
             [](const SlotSample& a, const SlotSample& b) { return a.slot < b.slot; });
   uint64_t kept = batch.samples.size();
   if (stripe.rows() >= kMaxRows || !stripe.AppendTimed(batch.samples)) {
-    maintain_due = true;
+    room_needed = true;
     balance->Drop(DropReason::kDiskFull, kept, "no room for timed samples");
     kept = 0;
   }

@@ -10,6 +10,7 @@ namespace {
 
 /// After a restart a source may come back under its name and go on with its open block.
 constexpr auto kOrphanGrace = std::chrono::minutes(5);
+constexpr Duration kMaintainEvery = std::chrono::seconds(5);
 constexpr uint64_t kCompactAbove = uint64_t{1} << 20;
 
 }  // namespace
@@ -48,7 +49,7 @@ void Tsdb::Impl::EvictSegments() {
         const bool old = retention > 0 && oldest.max_ms < cutoff;
         const bool over = limit > 0 && total > limit;
         if (!old && !over) return false;
-        total -= std::min(total, Segments::kSegmentBytes);
+        total -= std::min(total, Segments::BytesOf(oldest));
         return true;
       },
       [&](const std::shared_ptr<Segment>& segment) {
@@ -136,12 +137,24 @@ void Tsdb::Impl::CompactSeriesLog() {
     log::Warn("Cannot rewrite the series file", {{"error", written.error().ToString()}});
 }
 
+void Tsdb::Impl::MaintainIfDue() {
+  const bool urgent = room_needed.exchange(false);
+  if (!urgent && !maintain_due.load(std::memory_order_relaxed)) return;
+  const int64_t now = options.clock->Steady().count();
+  if (!urgent && now - last_maintain_ns.load(std::memory_order_relaxed) < kMaintainEvery.count()) return;
+  Maintain();
+}
+
 void Tsdb::Impl::Maintain() {
   std::unique_lock maintaining(maintain_mutex, std::try_to_lock);
   if (!maintaining.owns_lock()) return;
-  RefreshIndexBytes();
-  EvictSegments();
+  maintain_due = false;
+  last_maintain_ns = options.clock->Steady().count();
   const int64_t retention = retention_ms.load();
+  segments->SetSpan(retention > 0 ? std::max<int64_t>(retention / 8, 1) : INT64_MAX);
+  // Counting memory walks every label pair; the figure moves slowly.
+  if (maintained++ % 8 == 0) RefreshIndexBytes();
+  EvictSegments();
   const UnixMs cutoff = retention > 0 ? options.clock->NowMs() - retention : INT64_MIN;
   const bool grace_over = options.clock->Steady() - opened_at >= kOrphanGrace;
   for (const auto& source : Sources()) TidySource(*source, cutoff, grace_over);

@@ -80,7 +80,11 @@ Result<BlockRef> Segments::Write(BlockHeader header, std::span<const uint8_t> pa
                                  SeriesId first, SeriesId last) {
   std::lock_guard lock(mutex_);
   std::shared_ptr<Segment> segment = segments_.empty() ? nullptr : segments_.back();
-  if (segment == nullptr || segment->used + header.length > kSegmentBytes) {
+  const bool full = segment != nullptr && segment->used + header.length > kSegmentBytes;
+  const bool long_enough = segment != nullptr && segment->begun_ms != INT64_MIN && header.max_ms > segment->begun_ms &&
+                           static_cast<uint64_t>(header.max_ms) - static_cast<uint64_t>(segment->begun_ms) >
+                               static_cast<uint64_t>(span_ms_.load(std::memory_order_relaxed));
+  if (segment == nullptr || full || long_enough) {
     PICKET_ASSIGN(segment, NewSegmentLocked());
   }
   uint8_t* at = segment->base + segment->used;
@@ -92,6 +96,7 @@ Result<BlockRef> Segments::Write(BlockHeader header, std::span<const uint8_t> pa
   // What an earlier life of the place left behind must not follow.
   if (segment->used + 4 <= kSegmentBytes) std::memset(segment->base + segment->used, 0, 4);
   StoreWord(at, kBlockMagic);
+  if (segment->blocks == 0) segment->begun_ms = header.max_ms;
   segment->min_ms = std::min(segment->min_ms, header.min_ms);
   segment->max_ms = std::max(segment->max_ms, header.max_ms);
   segment->samples += header.samples;
@@ -170,6 +175,7 @@ void Segments::LoadSegment(const std::shared_ptr<Segment>& segment,
     } else {
       BlockRef ref{segment, p, header.min_ms, header.max_ms,
                    0,       0, header.stripe, static_cast<BlockKind>(header.kind)};
+      if (segment->blocks == 0) segment->begun_ms = header.max_ms;
       segment->min_ms = std::min(segment->min_ms, header.min_ms);
       segment->max_ms = std::max(segment->max_ms, header.max_ms);
       segment->samples += header.samples;
@@ -216,7 +222,9 @@ void Segments::Load(const std::function<void(BlockRef)>& fn,
 
 uint64_t Segments::segment_bytes() const {
   std::lock_guard lock(mutex_);
-  return segments_.size() * kSegmentBytes;
+  uint64_t n = 0;
+  for (const auto& s : segments_) n += BytesOf(*s);
+  return n;
 }
 
 uint64_t Segments::block_bytes() const {

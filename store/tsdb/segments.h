@@ -22,6 +22,7 @@ struct Segment {
   uint64_t number = 0;  ///< counts up over the life of the store
   uint8_t* base = nullptr;
   uint64_t used = 0;
+  int64_t begun_ms = INT64_MIN;  ///< end of its first block
   int64_t min_ms = INT64_MAX;
   int64_t max_ms = INT64_MIN;
   uint64_t blocks = 0;
@@ -54,6 +55,9 @@ class Segments {
 
   explicit Segments(std::unique_ptr<Region> region) : region_(std::move(region)) {}
 
+  /// A segment takes blocks for this long only, so that a store with little in it forgets in time, too.
+  void SetSpan(int64_t span_ms) { span_ms_.store(span_ms, std::memory_order_relaxed); }
+
   /// Appends a block. Errors: those of Region::Grow.
   Result<BlockRef> Write(BlockHeader header, std::span<const uint8_t> payload, SeriesId first,
                          SeriesId last);
@@ -73,7 +77,9 @@ class Segments {
   /// At start-up: reads the file; `fn` gets each sound block, `damage` each part that is not.
   void Load(const std::function<void(BlockRef)>& fn, const std::function<void(Damage)>& damage);
 
+  /// Memory behind the segments: what of them was ever written, in pages.
   uint64_t segment_bytes() const;
+  static uint64_t BytesOf(const Segment& segment) { return (segment.used + 4095) / 4096 * 4096; }
   uint64_t block_bytes() const;
   uint64_t samples() const;
   uint64_t blocks() const;
@@ -94,6 +100,7 @@ class Segments {
   std::vector<uint64_t> discarded_;                 // places without
   uint64_t next_number_ = 1;
   std::atomic<uint64_t> dead_{0};
+  std::atomic<int64_t> span_ms_{INT64_MAX};
 };
 
 }  // namespace picket::store::tsdb

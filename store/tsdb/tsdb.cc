@@ -243,7 +243,7 @@ void Tsdb::Append(const SampleRow& row) {
     return;
   }
   m.AppendRow(*source, row);
-  if (m.maintain_due.exchange(false)) m.Maintain();
+  m.MaintainIfDue();
 }
 
 void Tsdb::AppendTimed(SourceId id, std::span<const TimedSample> samples) {
@@ -258,7 +258,7 @@ void Tsdb::AppendTimed(SourceId id, std::span<const TimedSample> samples) {
     std::lock_guard lock(source->mutex);
     m.balance->Out(m.AppendTimedLocked(*source, samples));
   }
-  if (m.maintain_due.exchange(false)) m.Maintain();
+  m.MaintainIfDue();
 }
 
 void Tsdb::Maintain() { impl_->Maintain(); }

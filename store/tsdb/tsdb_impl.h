@@ -70,6 +70,8 @@ struct Tsdb::Impl {
 
   // --- keeping within limits (maintain.cc)
   void Maintain();
+  /// After an append: when a block was sealed and some time has passed, or at once when room ran out.
+  void MaintainIfDue();
   void EvictSegments();
   void TidySource(Source& source, UnixMs cutoff, bool orphan_grace_over);
   void RemoveDeadSources();
@@ -109,7 +111,10 @@ struct Tsdb::Impl {
   std::array<std::atomic<SourceChunk*>, 4096> source_chunks{};
 
   std::mutex maintain_mutex;  // one Maintain at a time
+  uint64_t maintained = 0;    // guarded by it
   std::atomic<bool> maintain_due{false};
+  std::atomic<bool> room_needed{false};
+  std::atomic<int64_t> last_maintain_ns{0};
   std::atomic<uint64_t> index_bytes{0};
 
   std::shared_ptr<Counter> rows_total, blocks_total, evicted_total, damaged_total, refused_total;

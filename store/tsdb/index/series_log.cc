@@ -65,7 +65,10 @@ bool SeriesLog::Sound(uint64_t at, uint32_t& word) const {
   const uint8_t* p = region_->data() + at;
   word = Load<uint32_t>(p);
   const uint64_t size = word & kLengthMask;
-  if (word == 0 || size > kMaxRecord || size > region_->size() - at - kHeadBytes) return false;
+  const uint32_t type = word >> kLengthBits;
+  if (type < static_cast<uint32_t>(SeriesRecord::kSeriesNew) || type > static_cast<uint32_t>(SeriesRecord::kSourceGone))
+    return false;
+  if (size > kMaxRecord || size > region_->size() - at - kHeadBytes) return false;
   return Load<uint32_t>(p + 4) == Crc(word, {p + kHeadBytes, size});
 }
 

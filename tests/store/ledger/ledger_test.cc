@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/ledger/ledger.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -230,6 +231,7 @@ TEST_F(LedgerTest, SurvivesKillAtRandomMoments) {
   for (int round = 0; round < 20; ++round) {
     int pipe_ends[2];
     ASSERT_EQ(pipe(pipe_ends), 0);
+    fcntl(pipe_ends[1], F_SETPIPE_SZ, 4096);  // the child must not run far ahead
     const pid_t child = fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
