@@ -99,61 +99,67 @@ const char* SeriesCache::FastScan(const char* p, const char* end, size_t& index,
   size_t row = slot;
   for (; i < count; ++i) {
     Entry& entry = entries[i];
-    if (static_cast<size_t>(end - p) < entry.length ||
-        !Same(p, text + entry.offset, entry.length)) {
+    if (static_cast<size_t>(end - p) < entry.length || !Same(p, text + entry.offset, entry.length))
       break;
-    }
-    const char* value = p + entry.length;
+    const char* const value = p + entry.length;
+    const char* next = nullptr;
     if (end - value >= 16 && SameValue(entry, value)) {
-      value += entry.value_length;
-    } else if (!NewValue(entry, p, value, end, row)) {
-      break;
+      next = value + entry.value_length;
+    } else {
+      double number = 0;
+      next = entry.kind == Entry::Kind::kRow ? ParsePlainNumber(value, end, number) : nullptr;
+      if (next && *next == '\n') {
+        values_[row] = number;
+        RememberValue(entry, value, ++next);
+      } else {
+        next = OtherValue(i, p, value, row);
+        if (!next) break;
+      }
     }
-    if (entry.kind == Entry::Kind::kTimed) timed_entries_.back().index = static_cast<uint32_t>(i);
     row += entry.kind == Entry::Kind::kRow;
-    p = value;
+    p = next;
   }
   index = i;
   slot = row;
   return p;
 }
 
-// Reads the value at `p` of a recognised line and moves behind the line. False: leave it to the
-// full parser.
-bool SeriesCache::NewValue(Entry& entry, const char* start, const char*& p, const char* end,
-                           size_t slot) {
-  if (entry.kind == Entry::Kind::kTrailer) return p == end;
-  double value = 0;
-  const char* const first = p;
-  const char* stop = ParsePlainNumber(p, end, value);
-  const bool plain = stop && *stop == '\n' && entry.kind != Entry::Kind::kTimed;
-  if (!plain) {
-    if (parser_.NextAfterPrefix(start, p) != Parser::Entry::kSeries) return false;
-    const bool timed = parser_.has_timestamp() && options_.honor_timestamps;
-    const bool was_timed = entry.kind == Entry::Kind::kTimed;
-    if (timed != was_timed && entry.kind <= Entry::Kind::kTimed) return false;
-    if (entry.kind == Entry::Kind::kDuplicate && timed) return false;
-    if (was_timed) {
-      timed_.push_back({entry.id, parser_.timestamp_ms(), parser_.value()});
-      timed_entries_.push_back({0, parser_.timestamp_ms()});
-      p = parser_.position();
-      return true;
-    }
-    value = parser_.value();
-    stop = first + parser_.value_text().size();
-    p = parser_.position();
-  } else {
-    p = stop + 1;
-  }
-  if (entry.kind == Entry::Kind::kRow) values_[slot] = value;
-  // Only a value directly followed by the line end can be recognised next time by its text alone.
-  if (p - stop == 1 && p[-1] == '\n' && static_cast<size_t>(p - first) <= sizeof entry.value) {
-    memcpy(entry.value, first, p - first);
-    entry.value_length = static_cast<uint8_t>(p - first);
+// Only a value directly followed by the line end can be recognised next time by its text alone.
+inline void SeriesCache::RememberValue(Entry& entry, const char* first, const char* next) {
+  const size_t size = next - first;
+  if (size <= sizeof entry.value) {
+    memcpy(entry.value, first, size);
+    entry.value_length = static_cast<uint8_t>(size);
   } else {
     entry.value_length = Entry::kNoValue;
   }
-  return true;
+}
+
+// The value of a recognised line where it is not plainly a number and a line end. Returns where the
+// next line starts, or null: the line is left to the full parser.
+const char* SeriesCache::OtherValue(size_t index, const char* start, const char* value,
+                                    size_t slot) {
+  Entry& entry = order_[index];
+  if (entry.kind == Entry::Kind::kTrailer) return value == parser_.end() ? value : nullptr;
+  if (parser_.NextAfterPrefix(start, value) != Parser::Entry::kSeries) return nullptr;
+  const bool timed = parser_.has_timestamp() && options_.honor_timestamps;
+  const bool was_timed = entry.kind == Entry::Kind::kTimed;
+  if (timed != was_timed && entry.kind <= Entry::Kind::kTimed) return nullptr;
+  if (entry.kind == Entry::Kind::kDuplicate && timed) return nullptr;
+  const char* const next = parser_.position();
+  if (was_timed) {
+    timed_.push_back({entry.id, parser_.timestamp_ms(), parser_.value()});
+    timed_entries_.push_back({static_cast<uint32_t>(index), parser_.timestamp_ms()});
+    return next;
+  }
+  if (entry.kind == Entry::Kind::kRow) values_[slot] = parser_.value();
+  const char* const stop = value + parser_.value_text().size();
+  if (next - stop == 1 && *stop == '\n') {
+    RememberValue(entry, value, next);
+  } else {
+    entry.value_length = Entry::kNoValue;
+  }
+  return next;
 }
 
 // Keeps the timed samples that are newer than their series' latest. The same instant again is no

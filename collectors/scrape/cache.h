@@ -128,7 +128,8 @@ class SeriesCache {
   friend class Rewriter;
 
   const char* FastScan(const char* p, const char* end, size_t& index, size_t& slot);
-  bool NewValue(Entry& entry, const char* start, const char*& p, const char* end, size_t slot);
+  void RememberValue(Entry& entry, const char* first, const char* next);
+  const char* OtherValue(size_t index, const char* start, const char* value, size_t slot);
   void CommitTimed();
   uint64_t NextLayout() { return ++layouts_; }
 
