@@ -121,11 +121,11 @@ class OtlpTest : public testing::Test {
     collector.reset();
     runtime.Stop();
   }
-  void StartCollector(OtlpConfig config = {}, Budget* budget = nullptr) {
+  void StartCollector(OtlpConfig config = {}, Budget* limited_by = nullptr) {
     config.grpc = config.grpc.empty() ? "" : "127.0.0.1:0";
     config.http = config.http.empty() ? "" : "127.0.0.1:0";
     collector = std::make_unique<OtlpCollector>(
-        config, OtlpDeps{runtime, intake, telemetry, balances, budget, clock});
+        config, OtlpDeps{runtime, intake, telemetry, balances, limited_by, clock});
     collector->SetSinks({sink});
     const auto started = collector->Start();
     ASSERT_TRUE(started) << started.error().ToString();
@@ -203,6 +203,7 @@ class OtlpTest : public testing::Test {
   Telemetry telemetry;
   BalanceBook balances;
   ManualClock clock;
+  Budget budget{1_MiB};  // outlives every lease of the collector
   std::shared_ptr<RecordingSink> sink = std::make_shared<RecordingSink>();
   std::unique_ptr<OtlpCollector> collector;
 };

@@ -65,7 +65,6 @@ TEST_F(OtlpTest, FaultsCarryTheCodesOfTheSpecification) {
 }
 
 TEST_F(OtlpTest, WhenMemoryIsShortACallIsUnavailableWithRetryInfo) {
-  Budget budget(1_MiB);
   OtlpConfig config;
   config.retry_after = 2500ms;
   StartCollector(config, &budget);

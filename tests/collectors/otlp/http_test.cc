@@ -2,6 +2,8 @@
 #include <libdeflate.h>
 #include <zstd.h>
 
+#include <thread>
+
 #include "tests/collectors/otlp/fixture.h"
 #include "tests/core/net/harness.h"
 
@@ -158,7 +160,6 @@ TEST_F(OtlpTest, TheWorstVerdictOfTheSinksIsTheAnswer) {
 }
 
 TEST_F(OtlpTest, WhenMemoryIsShortARequestIsRefusedBeforeItsBodyIsSent) {
-  Budget budget(1_MiB);
   StartCollector({}, &budget);
   auto hog = budget.Reserve(BudgetClass::kStore, 900 << 10);
   ASSERT_TRUE(hog);
@@ -173,7 +174,8 @@ TEST_F(OtlpTest, WhenMemoryIsShortARequestIsRefusedBeforeItsBodyIsSent) {
   EXPECT_EQ(sink->offered, 0);
   hog->Release();
   EXPECT_EQ(Http(Body(2)).status, 200);
-  EXPECT_EQ(budget.used(BudgetClass::kSpanSlabs), 0u) << "the lease ends with the slab";
+  // The lease ends with the slab and its reply.
+  while (budget.used(BudgetClass::kSpanSlabs) > 0) std::this_thread::yield();
 }
 
 TEST_F(OtlpTest, ATokenIsAskedForOverBothTransports) {
