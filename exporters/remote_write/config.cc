@@ -85,7 +85,8 @@ void Declare(config::Object<RemoteWriteConfig>& o) {
           "Name in metrics and logs, and of the queue on disk; unique.")
       .DefaultText("from the URL");
   o.Field("protobuf_message", &RemoteWriteConfig::protobuf_message,
-          "The message to send. `auto` sends v2 and goes over to v1 when the backend answers 415.")
+          "The message to send. `auto` sends v2 and goes over to v1 when the backend does not know "
+          "it.")
       .OneOf({{"prometheus.WriteRequest", Protocol::kV1},
               {"io.prometheus.write.v2.Request", Protocol::kV2},
               {"auto", Protocol::kAuto}});

@@ -10,7 +10,8 @@
 
 namespace picket::exporters::remote_write {
 
-/// Which message is sent. kAuto: v2, and v1 from the moment the backend answers 415.
+/// Which message is sent. kAuto: v2, and v1 from the moment the backend answers 415, or yes without
+/// ever saying that it wrote anything.
 enum class Protocol : uint8_t { kV1, kV2, kAuto };
 
 /// Source: Prometheus documentation, <queue_config>. `capacity` is read and has no use here: rows

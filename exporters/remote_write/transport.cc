@@ -100,7 +100,11 @@ net::asio::awaitable<spool::SendOutcome> HttpTransport::Send(spool::Outgoing out
     }
     auto response = co_await Post(body, v2);
     if (!response) co_return spool::SendOutcome::Retry(response.error().ToString());
-    if (response->status == 415 && v2 && negotiates) {
+    // A 1.x receiver that does not look at the content type takes a v2 body for an empty request:
+    // it says yes and writes nothing. One that has never said how much it wrote is taken for such.
+    const bool silent = response->ok() && !v2_confirmed_ && !Written(response->headers);
+    if (v2 && response->ok() && !silent) v2_confirmed_ = true;
+    if (v2 && negotiates && (response->status == 415 || silent)) {
       if (!v1_only_.exchange(true)) {
         log::Info("Remote write goes on with protocol v1: the backend does not know v2",
                   {{"url", config_.url}});

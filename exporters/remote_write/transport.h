@@ -37,7 +37,7 @@ class HttpTransport {
   net::HttpClient client_;
   const Clock& clock_;
   std::function<void()> on_fallback_;
-  std::atomic<bool> v1_only_{false};
+  std::atomic<bool> v1_only_{false}, v2_confirmed_{false};
 };
 
 }  // namespace picket::exporters::remote_write
