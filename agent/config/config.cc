@@ -7,6 +7,8 @@
 #include <charconv>
 #include <set>
 
+#include "core/base/strings.h"
+
 namespace picket::agent {
 namespace {
 
@@ -142,6 +144,7 @@ void Declare(config::Object<ExportersConfig>& o) {
   o.Field("loki", &ExportersConfig::loki, "Backends for logs.");
   o.Field("otlp", &ExportersConfig::otlp, "Backends for traces.");
   o.Field("alertmanager", &ExportersConfig::alertmanager, "Where alerts are sent.");
+  o.Field("signals", &ExportersConfig::signals, "Who is told of canary verdicts, by name.");
   o.Field("alert_relabel_configs", &ExportersConfig::alert_relabel_configs,
           "Steps on the labels of every alert that leaves.");
   o.Check([](const ExportersConfig& c, config::Reporter& r) {
@@ -152,7 +155,6 @@ void Declare(config::Object<ExportersConfig>& o) {
                 fmt::format("\"{}\" is another one's name already", n),
                 "Give each remote_write its own name.");
   });
-  o.Unsupported("signals", "rollout signals");
 }
 
 void Declare(config::Object<RootConfig>& o) {
@@ -165,6 +167,18 @@ void Declare(config::Object<RootConfig>& o) {
   o.Field("exporters", &RootConfig::exporters, "What goes out.");
   o.Inline(&RootConfig::prometheus);
   o.Check(CheckNameSchemes);
+  o.Check([](const RootConfig& c, config::Reporter& r) {
+    std::vector<std::string> known;
+    for (const auto& [name, signal] : c.exporters.signals) known.push_back(name);
+    for (size_t i = 0; i < c.rules.canaries.size(); ++i)
+      for (const std::string& name : c.rules.canaries[i].signals) {
+        if (c.exporters.signals.contains(name)) continue;
+        const std::string near = NearestName(name, known);
+        r.Error(fmt::format("rules.canaries[{}].signals", i),
+                fmt::format("\"{}\" is not under exporters.signals", name),
+                near.empty() ? "Add it there." : fmt::format("Did you mean \"{}\"?", near));
+      }
+  });
 }
 
 }  // namespace picket::agent

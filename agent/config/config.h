@@ -20,6 +20,7 @@
 #include "exporters/loki/config.h"
 #include "exporters/otlp/config.h"
 #include "exporters/remote_write/config.h"
+#include "exporters/signals/config.h"
 #include "rules/alerting/config.h"
 #include "rules/canary/config.h"
 
@@ -73,6 +74,7 @@ struct ExportersConfig {
   std::vector<exporters::otlp::OtlpExporterConfig> otlp;
   std::vector<exporters::alertmanager::AlertmanagerConfig> alertmanager;
   std::vector<relabel::Config> alert_relabel_configs;
+  std::map<std::string, exporters::signals::SignalConfig> signals;
 };
 
 struct RootConfig {

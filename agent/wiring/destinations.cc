@@ -160,10 +160,6 @@ void Destinations::ApplyAlertmanager(const agent::ExportersConfig& config,
 }
 
 Status Destinations::ApplySignals(const agent::ExportersConfig& config) {
-#ifndef PICKET_SIGNALS
-  (void)config;
-  return {};
-#else
   std::string settings;
   for (const auto& [name, c] : config.signals) settings += name + Fingerprint(c) + "\n";
   if (settings == signals_settings_) return {};
@@ -186,7 +182,6 @@ Status Destinations::ApplySignals(const agent::ExportersConfig& config) {
   std::lock_guard lock(mutex_);
   signals_ = std::move(fresh);
   return {};
-#endif
 }
 
 Status Destinations::Apply(const agent::ExportersConfig& config, const Labels& external_labels) {

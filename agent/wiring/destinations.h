@@ -14,10 +14,7 @@
 #include "exporters/loki/loki.h"
 #include "exporters/otlp/exporter.h"
 #include "exporters/remote_write/remote_write.h"
-#if __has_include("exporters/signals/signals.h")
 #include "exporters/signals/signals.h"
-#define PICKET_SIGNALS 1
-#endif
 
 namespace picket::wiring {
 
