@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -83,6 +84,7 @@ class Relay:
     def close(self):
         self.process.stdin.close()
         code = self.process.wait(timeout=30)
+        shutil.rmtree(self.spool, ignore_errors=True)
         assert code == 0, f"the relay ended with {code}: {''.join(self.log[-20:])}"
 
 
