@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "core/base/strings.h"
@@ -86,8 +88,18 @@ std::string PrintExtended(const VectorSelector& node) {
   return node.anchored ? " anchored" : node.smoothed ? " smoothed" : "";
 }
 
+/// Whether a name reads as itself without quotes: neither a number nor a word that is kept for
+/// matching.
+bool ReadsBare(const std::string& name) {
+  constexpr std::string_view kOthers[] = {"inf",      "nan",        "bool",       "on",
+                                          "ignoring", "group_left", "group_right"};
+  const std::string word = Lowercase(name);
+  return IsLegacyMetricName(name) &&
+         std::find(std::begin(kOthers), std::end(kOthers), word) == std::end(kOthers);
+}
+
 std::string PrintSelector(const VectorSelector& node) {
-  const bool bare = IsLegacyMetricName(node.name);
+  const bool bare = ReadsBare(node.name);
   std::string inside = node.name.empty() || bare ? "" : Quote(node.name);
   for (const Matcher& m : node.matchers) {
     if (!node.name.empty() && m.name() == kMetricName) continue;

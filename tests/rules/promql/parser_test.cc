@@ -39,6 +39,7 @@ TEST(Parser, PrintsTheNormalForm) {
            {"a + on () fill (0) b", "a + on () fill (0) b"},
            {"topk(3, x) without (y)", "topk without (y) (3, x)"},
            {"sum", "sum"},
+           {"{\"NaN\", a=\"1\"} + {\"on\"}", "{\"NaN\",a=\"1\"} + {\"on\"}"},
            {"0x1F + 1e3 + .5 + inf + 1_000", "31 + 1000 + 0.5 + +Inf + 1000"},
            {"\"a\\n\\x41\" # comment", "\"a\\nA\""},
            {"label_replace(x, \"a\", `$1`, 'b', \"(.*)\")",
