@@ -126,9 +126,11 @@ void Tsdb::Impl::AppendRow(Source& source, const SampleRow& row) {
     source.previous_cycle_ms = source.cycle_ms;
     source.cycle_ms = row.timestamp_ms;
   }
-  // Stripes that could not be sealed for want of room get another chance before they must refuse the row.
+  // Stripes that could not be sealed for want of room get another chance before they must refuse
+  // the row.
   for (size_t i = 0; i < source.stripes.size(); ++i)
-    if (source.stripes[i] != nullptr && source.stripes[i]->rows() >= kMaxRows) SealIfDue(source, *source.stripes[i]);
+    if (source.stripes[i] != nullptr && source.stripes[i]->rows() >= kMaxRows)
+      SealIfDue(source, *source.stripes[i]);
   RowPlan& plan = PlanFor(source, row);
   uint64_t kept = 0;
   for (StripePlan& sp : plan.stripes) kept += AppendStripe(source, sp, row);

@@ -141,7 +141,8 @@ void Tsdb::Impl::MaintainIfDue() {
   const bool urgent = room_needed.exchange(false);
   if (!urgent && !maintain_due.load(std::memory_order_relaxed)) return;
   const int64_t now = options.clock->Steady().count();
-  if (!urgent && now - last_maintain_ns.load(std::memory_order_relaxed) < kMaintainEvery.count()) return;
+  if (!urgent && now - last_maintain_ns.load(std::memory_order_relaxed) < kMaintainEvery.count())
+    return;
   Maintain();
 }
 

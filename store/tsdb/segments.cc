@@ -21,6 +21,9 @@ struct SegmentHeader {
   uint64_t number;
 };
 
+/// The header stands there three times: a segment is not lost for one bad byte.
+constexpr uint64_t kHeaderCopies = 3;
+
 uint32_t NumberCrc(uint64_t number) {
   return Crc32c({reinterpret_cast<const char*>(&number), sizeof number});
 }
@@ -67,11 +70,12 @@ Result<std::shared_ptr<Segment>> Segments::NewSegmentLocked() {
     PICKET_TRY(region_->Grow((place + 1) * kSegmentBytes));
   }
   auto segment = Make(place, next_number_++);
-  StoreWord(segment->base, 0);
+  std::memset(segment->base, 0, kHeaderBytes + 4);
   const SegmentHeader header{0, NumberCrc(segment->number), segment->number};
-  std::memcpy(segment->base, &header, sizeof header);
-  std::memset(segment->base + kHeaderBytes, 0, 4);
-  StoreWord(segment->base, kSegmentMagic);
+  for (uint64_t i = 0; i < kHeaderCopies; ++i) {
+    std::memcpy(segment->base + i * sizeof header, &header, sizeof header);
+    StoreWord(segment->base + i * sizeof header, kSegmentMagic);
+  }
   segments_.push_back(segment);
   return segment;
 }
@@ -81,9 +85,10 @@ Result<BlockRef> Segments::Write(BlockHeader header, std::span<const uint8_t> pa
   std::lock_guard lock(mutex_);
   std::shared_ptr<Segment> segment = segments_.empty() ? nullptr : segments_.back();
   const bool full = segment != nullptr && segment->used + header.length > kSegmentBytes;
-  const bool long_enough = segment != nullptr && segment->begun_ms != INT64_MIN && header.max_ms > segment->begun_ms &&
-                           static_cast<uint64_t>(header.max_ms) - static_cast<uint64_t>(segment->begun_ms) >
-                               static_cast<uint64_t>(span_ms_.load(std::memory_order_relaxed));
+  const bool long_enough =
+      segment != nullptr && segment->begun_ms != INT64_MIN && header.max_ms > segment->begun_ms &&
+      static_cast<uint64_t>(header.max_ms) - static_cast<uint64_t>(segment->begun_ms) >
+          static_cast<uint64_t>(span_ms_.load(std::memory_order_relaxed));
   if (segment == nullptr || full || long_enough) {
     PICKET_ASSIGN(segment, NewSegmentLocked());
   }
@@ -114,7 +119,7 @@ void Segments::Evict(const std::function<bool(const Segment&)>& more,
     while (!segments_.empty() && more(*segments_.front())) {
       evicted.push_back(segments_.front());
       segments_.erase(segments_.begin());
-      StoreWord(evicted.back()->base, 0);
+      std::memset(evicted.back()->base, 0, kHeaderBytes);
       evicted.back()->dead.store(true);
       dead_.fetch_add(1, std::memory_order_relaxed);
     }
@@ -201,12 +206,17 @@ void Segments::Load(const std::function<void(BlockRef)>& fn,
     std::lock_guard lock(mutex_);
     for (uint64_t place = 0; place < places; ++place) {
       const uint8_t* base = region_->data() + place * kSegmentBytes;
-      const auto header = tsdb::Load<SegmentHeader>(base);
-      const bool sound = header.magic == kSegmentMagic && NumberCrc(header.number) == header.crc;
+      SegmentHeader header{};
+      bool sound = false, used = false;
+      for (uint64_t i = 0; i < kHeaderCopies && !sound; ++i) {
+        header = tsdb::Load<SegmentHeader>(base + i * sizeof header);
+        sound = header.magic == kSegmentMagic && NumberCrc(header.number) == header.crc;
+        used |= header.magic != 0;
+      }
       if (!sound) {
-        if (header.magic != 0)
+        if (used)
           damage({kSegmentBytes, fmt::format("blocks.tsdb segment at place {}: header", place)});
-        StoreWord(const_cast<uint8_t*>(base), 0);
+        std::memset(const_cast<uint8_t*>(base), 0, kHeaderBytes);
         discarded_.push_back(place);
         continue;
       }

@@ -55,7 +55,8 @@ class Segments {
 
   explicit Segments(std::unique_ptr<Region> region) : region_(std::move(region)) {}
 
-  /// A segment takes blocks for this long only, so that a store with little in it forgets in time, too.
+  /// A segment takes blocks for this long only, so that a store with little in it forgets in time,
+  /// too.
   void SetSpan(int64_t span_ms) { span_ms_.store(span_ms, std::memory_order_relaxed); }
 
   /// Appends a block. Errors: those of Region::Grow.

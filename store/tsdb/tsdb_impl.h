@@ -70,7 +70,8 @@ struct Tsdb::Impl {
 
   // --- keeping within limits (maintain.cc)
   void Maintain();
-  /// After an append: when a block was sealed and some time has passed, or at once when room ran out.
+  /// After an append: when a block was sealed and some time has passed, or at once when room ran
+  /// out.
   void MaintainIfDue();
   void EvictSegments();
   void TidySource(Source& source, UnixMs cutoff, bool orphan_grace_over);

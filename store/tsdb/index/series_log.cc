@@ -27,6 +27,8 @@ struct Header {
   uint32_t crc;
   uint64_t number;
 };
+/// The header stands there three times: all else in the file can be read with any of them.
+constexpr uint64_t kHeaderCopies = 3;
 
 uint32_t NumberCrc(uint64_t number) {
   return Crc32c({reinterpret_cast<const char*>(&number), sizeof number});
@@ -55,7 +57,8 @@ Status SeriesLog::Begin(uint64_t number) {
   std::memset(region_->data(), 0, region_->size());
   number_ = number;
   const Header header{kMagic, NumberCrc(number), number};
-  std::memcpy(region_->data(), &header, sizeof header);
+  for (uint64_t i = 0; i < kHeaderCopies; ++i)
+    std::memcpy(region_->data() + i * sizeof header, &header, sizeof header);
   at_ = kHeaderBytes;
   return {};
 }
@@ -66,7 +69,8 @@ bool SeriesLog::Sound(uint64_t at, uint32_t& word) const {
   word = Load<uint32_t>(p);
   const uint64_t size = word & kLengthMask;
   const uint32_t type = word >> kLengthBits;
-  if (type < static_cast<uint32_t>(SeriesRecord::kSeriesNew) || type > static_cast<uint32_t>(SeriesRecord::kSourceGone))
+  if (type < static_cast<uint32_t>(SeriesRecord::kSeriesNew) ||
+      type > static_cast<uint32_t>(SeriesRecord::kSourceGone))
     return false;
   if (size > kMaxRecord || size > region_->size() - at - kHeadBytes) return false;
   return Load<uint32_t>(p + 4) == Crc(word, {p + kHeadBytes, size});
@@ -76,13 +80,15 @@ void SeriesLog::Replay(const std::function<void(SeriesRecord, std::span<const ui
                        const std::function<void(uint64_t, uint64_t)>& damage) {
   const uint64_t size = region_->size();
   if (size < kHeaderBytes) return;
-  const auto header = Load<Header>(region_->data());
-  number_ = header.number;
-  if (header.magic != kMagic || NumberCrc(header.number) != header.crc) {
+  number_ = 0;
+  for (uint64_t i = 0; i < kHeaderCopies && number_ == 0; ++i) {
+    const auto header = Load<Header>(region_->data() + i * sizeof(Header));
+    if (header.magic == kMagic && NumberCrc(header.number) == header.crc) number_ = header.number;
+  }
+  if (number_ == 0) {
     bool used = false;
     for (uint64_t i = 0; i < kHeaderBytes; ++i) used |= region_->data()[i] != 0;
     if (used) damage(size, 0);
-    number_ = 0;
     return;
   }
   at_ = kHeaderBytes;

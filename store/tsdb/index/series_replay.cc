@@ -29,7 +29,7 @@ const uint8_t* GetText(const uint8_t* p, const uint8_t* end, std::string& out) {
 }  // namespace
 
 // id | hash | metadata + 1 | count | per pair: number << 1 | whether its text follows; name, value
-std::vector<uint8_t> SeriesTable::SeriesPayload(SeriesId id, std::vector<bool>& defined) const {
+std::vector<uint8_t> SeriesTable::SeriesPayload(SeriesId id, std::vector<uint8_t>& defined) const {
   const SeriesEntry& e = entries_[id];
   std::vector<uint8_t> out;
   AppendVarint(out, id);
@@ -40,11 +40,12 @@ std::vector<uint8_t> SeriesTable::SeriesPayload(SeriesId id, std::vector<bool>& 
   AppendVarint(out, e.label_count);
   for (PairId p : PairsOf(id)) {
     if (p >= defined.size()) defined.resize(p + 1);
-    AppendVarint(out, uint64_t{p} << 1 | uint64_t{!defined[p]});
-    if (defined[p]) continue;
+    const bool text = defined[p] < kTextCopies;
+    AppendVarint(out, uint64_t{p} << 1 | uint64_t{text});
+    if (!text) continue;
     AppendText(out, index_.Name(p));
     AppendText(out, index_.Value(p));
-    defined[p] = true;
+    ++defined[p];
   }
   return out;
 }
@@ -164,7 +165,7 @@ Status SeriesTable::WriteAll(SeriesLog& log) const {
   for (uint32_t i = 0; i < metadata_.size(); ++i)
     if (metadata_[i].metadata != nullptr)
       PICKET_TRY(log.Append(SeriesRecord::kMetadata, MetadataPayload(i, *metadata_[i].metadata)));
-  std::vector<bool> defined;
+  std::vector<uint8_t> defined;
   for (SeriesId id = 0; id < entries_.size(); ++id)
     if (entries_[id].label_count > 0)
       PICKET_TRY(log.Append(SeriesRecord::kSeriesNew, SeriesPayload(id, defined)));
@@ -173,13 +174,13 @@ Status SeriesTable::WriteAll(SeriesLog& log) const {
 
 void SeriesTable::MarkPersisted() {
   persisted_ = true;
-  // The new file defines each pair with the first series that has it.
-  std::fill(defined_.begin(), defined_.end(), false);
+  // The new file defines each pair with the first series that have it.
+  std::fill(defined_.begin(), defined_.end(), uint8_t{0});
   for (SeriesId id = 0; id < entries_.size(); ++id) {
     if (entries_[id].label_count == 0) continue;
     for (PairId p : PairsOf(id)) {
       if (p >= defined_.size()) defined_.resize(p + 1);
-      defined_[p] = true;
+      defined_[p] = std::min<uint8_t>(kTextCopies, defined_[p] + 1);
     }
   }
 }

@@ -95,7 +95,7 @@ void SeriesTable::Free(SeriesId id) {
     std::vector<PairId> freed;
     index_.RemoveSeries(id, PairsOf(id), freed);
     for (PairId p : freed)
-      if (p < defined_.size()) defined_[p] = false;
+      if (p < defined_.size()) defined_[p] = 0;
     by_hash_.Erase(e.hash, id);
     pool_free_[e.label_count].push_back(e.pairs);
     ReleaseMetadata(e.metadata);

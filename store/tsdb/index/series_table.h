@@ -113,7 +113,7 @@ class SeriesTable {
   void Fill(SeriesId id, const Labels& labels, uint32_t metadata);
   void Free(SeriesId id);
   void ReleaseMetadata(uint32_t metadata);
-  std::vector<uint8_t> SeriesPayload(SeriesId id, std::vector<bool>& defined) const;
+  std::vector<uint8_t> SeriesPayload(SeriesId id, std::vector<uint8_t>& defined) const;
   static std::vector<uint8_t> MetadataPayload(uint32_t number, const MetricMetadata& m);
   bool ReplaySeries(const uint8_t* p, const uint8_t* end);
   bool ReplayMetadata(const uint8_t* p, const uint8_t* end);
@@ -133,7 +133,10 @@ class SeriesTable {
   std::vector<Meta> metadata_;
   std::vector<uint32_t> metadata_free_;
   std::unordered_map<std::string, uint32_t> metadata_by_family_;
-  std::vector<bool> defined_;  // pairs whose text is in the log
+  /// How often a pair's text is in the log. Twice, so that one damaged record loses one series
+  /// only.
+  static constexpr uint8_t kTextCopies = 2;
+  std::vector<uint8_t> defined_;
   bool persisted_ = true;
   std::unordered_map<PairId, PairText> replayed_pairs_;
   mutable std::mutex cache_mutex_;  // guards cache_

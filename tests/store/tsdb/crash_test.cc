@@ -48,6 +48,8 @@ size_t Samples(const NaiveStore& store) {
 
 TEST(CrashTest, KilledAtRandomMomentsWhatWasAcknowledgedIsThere) {
   constexpr int kTargets = 5, kSeries = 20;
+  // Large tokens fill the pipe soon, so that the child never runs far ahead.
+  const char token[128] = {};
   Rng rng(11);
   TempDir dir;
   int64_t round = 0;
@@ -55,35 +57,38 @@ TEST(CrashTest, KilledAtRandomMomentsWhatWasAcknowledgedIsThere) {
   for (int life = 0; life < 25; ++life) {
     int pipe_ends[2];
     ASSERT_EQ(pipe(pipe_ends), 0);
-    fcntl(pipe_ends[1], F_SETPIPE_SZ, 4096);  // the child must not run far ahead
+    fcntl(pipe_ends[1], F_SETPIPE_SZ, 4096);
     const pid_t child = fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
       story.Open();
       story.OpenTargets(kTargets, kSeries);
-      // New series in each life, and one that leaves: layouts, series and blocks change while the end comes.
+      // New series in each life, and one that leaves: layouts, series and blocks change while the
+      // end comes.
       for (int64_t r = round;; ++r) {
         for (int t = 0; t < kTargets; ++t) {
           story.Scrape(t, r, false);
-          if (write(pipe_ends[1], "x", 1) != 1) _exit(1);
+          if (write(pipe_ends[1], token, sizeof token) != sizeof token) _exit(1);
         }
         if (r % 50 == 0) story.store->Maintain();
       }
     }
     close(pipe_ends[1]);
     const uint64_t wanted = 1 + rng() % 1500;
-    uint64_t rows = 0;
+    uint64_t bytes = 0;
     char buffer[256];
-    while (rows < wanted) {
+    while (bytes < wanted * sizeof token) {
       const ssize_t n = read(pipe_ends[0], buffer, 1 + rng() % sizeof buffer);
       ASSERT_GT(n, 0) << "the child died by itself";
-      rows += static_cast<uint64_t>(n);
+      bytes += static_cast<uint64_t>(n);
     }
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
-    for (ssize_t n; (n = read(pipe_ends[0], buffer, sizeof buffer)) > 0;) rows += static_cast<uint64_t>(n);
+    for (ssize_t n; (n = read(pipe_ends[0], buffer, sizeof buffer)) > 0;)
+      bytes += static_cast<uint64_t>(n);
     close(pipe_ends[0]);
 
+    const uint64_t rows = bytes / sizeof token;
     // Acknowledged rows are known by their number; one more may have been on its way.
     NaiveStore maybe;
     for (uint64_t i = 0; i <= rows; ++i) {
@@ -119,13 +124,15 @@ class DamageTest : public testing::Test {
       std::vector<TimedSample> timed;
       for (int i = 0; i < 3; ++i) {
         const Labels labels{{"__name__", "pushed"}, {"i", std::to_string(i)}};
-        timed.push_back({*story_.store->Intern(story_.sources_[0], labels, nullptr), Story::TimeOf(r) + i, 0.5 * i});
+        timed.push_back({*story_.store->Intern(story_.sources_[0], labels, nullptr),
+                         Story::TimeOf(r) + i, 0.5 * i});
         story_.naive[labels.ToString()][Story::TimeOf(r) + i] = std::bit_cast<uint64_t>(0.5 * i);
       }
       story_.store->AppendTimed(story_.sources_[0], timed);
     }
     story_.store.reset();
-    for (const char* name : {"open.tsdb", "blocks.tsdb", "series.tsdb"}) whole_[name] = ReadFile(dir_.path() + "/" + name);
+    for (const char* name : {"open.tsdb", "blocks.tsdb", "series.tsdb"})
+      whole_[name] = ReadFile(dir_.path() + "/" + name);
   }
   void Restore() {
     for (const auto& [name, bytes] : whole_) WriteFile(dir_.path() + "/" + name, bytes);
@@ -154,8 +161,10 @@ TEST_F(DamageTest, FlippedBitsAreNamedAndCostOnlyTheirPart) {
       story_.Open();
       const NaiveStore have = ReadAll(*story_.store);
       const size_t n = CheckNothingInvented(have, story_.naive);
-      EXPECT_EQ(n < all, n < all && story_.store->recovery().damaged_parts > 0) << name << " byte " << at;
-      EXPECT_GT(n, all / 2) << name << " byte " << at;
+      EXPECT_EQ(n < all, n < all && story_.store->recovery().damaged_parts > 0)
+          << name << " byte " << at;
+      EXPECT_GT(n, all / 2) << name << " byte " << at << ": "
+                            << testing::PrintToString(story_.store->recovery().damage);
       noticed += story_.store->recovery().damaged_parts > 0;
       ++rounds;
       // The store goes on.
@@ -180,7 +189,8 @@ TEST_F(DamageTest, TornAndGarbledFilesNeverCrash) {
           break;
         case 1: {
           const size_t at = rng() % damaged.size();
-          for (size_t i = at; i < std::min(damaged.size(), at + 1 + rng() % 10'000); ++i) damaged[i] = static_cast<char>(rng());
+          for (size_t i = at; i < std::min(damaged.size(), at + 1 + rng() % 10'000); ++i)
+            damaged[i] = static_cast<char>(rng());
           break;
         }
         case 2: {
@@ -224,7 +234,8 @@ TEST(FullDiskTest, DropsAreCountedKnownDataStaysAndItRecovers) {
   EXPECT_GT(story.balance->dropped(DropReason::kDiskFull), 0U);
   EXPECT_TRUE(story.Balanced());
   // A new series is still seen while the disk is full.
-  const SeriesId late = *story.store->Intern(story.sources_[0], Labels{{"__name__", "late"}}, nullptr);
+  const SeriesId late =
+      *story.store->Intern(story.sources_[0], Labels{{"__name__", "late"}}, nullptr);
   const NaiveStore during = ReadAll(*story.store);
   CheckNothingInvented(during, story.naive);
   for (const auto& [labels, samples] : before)
@@ -253,7 +264,8 @@ TEST(FullDiskTest, AByteLimitFreesTheOldest) {
   EXPECT_LT(story.store->Stats().TotalBytes(), (12U << 20) + 2 * (2U << 20));
   EXPECT_GT(story.store->OldestMs(), Story::TimeOf(100));
   const Matcher all[] = {Everything()};
-  EXPECT_EQ(Difference(story.naive, Read(*story.store, all, Story::TimeOf(5900), INT64_MAX / 2)), "");
+  EXPECT_EQ(Difference(story.naive, Read(*story.store, all, Story::TimeOf(5900), INT64_MAX / 2)),
+            "");
   EXPECT_EQ(story.balance->dropped(DropReason::kDiskFull), 0U);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as a column, a block, a row log and the series file: no crash, nothing read outside, nothing endless.
+// Any bytes as a column, a block, a row log and the series file: no crash, nothing read outside,
+// nothing endless.
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -53,7 +54,8 @@ void Log(std::span<const uint8_t> bytes, BlockKind kind) {
     RowLog log(heap, 7, 1, 0, kind);
     for (size_t at = 0; at + 2 <= bytes.size();) {
       const size_t n = std::min<size_t>(bytes[at + 1], bytes.size() - at - 2);
-      log.Append(bytes[at] % 3 == 0 ? RecordType::kLayout : RecordType::kRow, bytes.subspan(at + 2, n));
+      log.Append(bytes[at] % 3 == 0 ? RecordType::kLayout : RecordType::kRow,
+                 bytes.subspan(at + 2, n));
       at += 2 + n;
     }
   }

@@ -26,8 +26,11 @@ class LifeTest : public testing::Test {
     options.admit_series = std::move(admit);
     return *Tsdb::Open(std::move(options));
   }
-  SeriesId Intern(SourceId source, std::string name) { return *store_->Intern(source, Labels{{"__name__", std::move(name)}}, nullptr); }
-  void Row(SourceId source, uint64_t layout, UnixMs ms, std::vector<std::pair<SeriesId, double>> samples) {
+  SeriesId Intern(SourceId source, std::string name) {
+    return *store_->Intern(source, Labels{{"__name__", std::move(name)}}, nullptr);
+  }
+  void Row(SourceId source, uint64_t layout, UnixMs ms,
+           std::vector<std::pair<SeriesId, double>> samples) {
     std::vector<SeriesId> ids;
     std::vector<double> values;
     for (auto [id, v] : samples) {
@@ -57,7 +60,8 @@ TEST_F(LifeTest, OutOfOrderAndDuplicateRowsAreDroppedAndCounted) {
   EXPECT_EQ(Dropped(DropReason::kDuplicate), 1U);
   Row(s, 1, t - 1, {{a, 1}, {b, 2}});
   EXPECT_EQ(Dropped(DropReason::kOutOfOrder), 2U);
-  const NaiveStore want = {{"a", {{t, std::bit_cast<uint64_t>(1.0)}}}, {"b", {{t, std::bit_cast<uint64_t>(2.0)}}}};
+  const NaiveStore want = {{"a", {{t, std::bit_cast<uint64_t>(1.0)}}},
+                           {"b", {{t, std::bit_cast<uint64_t>(2.0)}}}};
   EXPECT_EQ(Difference(want, ReadAll(*store_)), "");
   EXPECT_TRUE(Balanced());
 }
@@ -84,12 +88,16 @@ TEST_F(LifeTest, TimedSamplesKeepTheirTimes) {
   const SourceId s = store_->OpenSource("s");
   const SeriesId a = Intern(s, "a");
   const UnixMs t = -5'000;
-  const TimedSample batch[] = {{a, t, 1}, {a, t + 1, 2}, {a, t + 1, 2}, {a, t, 9}, {a, t + 1, 3}, {a, t + 2, StaleNan()}};
+  const TimedSample batch[] = {{a, t, 1}, {a, t + 1, 2}, {a, t + 1, 2},
+                               {a, t, 9}, {a, t + 1, 3}, {a, t + 2, StaleNan()}};
   store_->AppendTimed(s, batch);
   EXPECT_EQ(Dropped(DropReason::kOutOfOrder), 1U);
   EXPECT_EQ(Dropped(DropReason::kDuplicate), 1U);
   EXPECT_TRUE(Balanced());
-  const NaiveStore want = {{"a", {{t, std::bit_cast<uint64_t>(1.0)}, {t + 1, std::bit_cast<uint64_t>(2.0)}, {t + 2, kStaleNanBits}}}};
+  const NaiveStore want = {{"a",
+                            {{t, std::bit_cast<uint64_t>(1.0)},
+                             {t + 1, std::bit_cast<uint64_t>(2.0)},
+                             {t + 2, kStaleNanBits}}}};
   EXPECT_EQ(Difference(want, ReadAll(*store_)), "");
 }
 
@@ -104,7 +112,8 @@ TEST_F(LifeTest, ASecondSourceOfASeriesFillsInWithoutHarm) {
     Row(two, 1, t + i * 1000 + 500, {{a, -i}});
     Row(two, 1, t + i * 1000 + 500, {{a, -i}});
     want["a"][t + i * 1000] = std::bit_cast<uint64_t>(static_cast<double>(i));
-    want["a"][t + i * 1000 + 500] = std::bit_cast<uint64_t>(i == 0 ? -0.0 + 0.0 : -static_cast<double>(i));
+    want["a"][t + i * 1000 + 500] =
+        std::bit_cast<uint64_t>(i == 0 ? -0.0 + 0.0 : -static_cast<double>(i));
   }
   EXPECT_EQ(Difference(want, ReadAll(*store_)), "");
   // The same instants from both: the owner's value is the one that is seen.
@@ -177,7 +186,9 @@ TEST_F(LifeTest, RestartingPodsLeaveMemoryFlat) {
     const SourceId s = store_->OpenSource(name);
     std::vector<std::pair<SeriesId, double>> row;
     for (int i = 0; i < 20; ++i)
-      row.emplace_back(*store_->Intern(s, Labels{{"__name__", "m" + std::to_string(i)}, {"pod", name}}, nullptr), i);
+      row.emplace_back(
+          *store_->Intern(s, Labels{{"__name__", "m" + std::to_string(i)}, {"pod", name}}, nullptr),
+          i);
     Row(s, 1, clock_.NowMs(), row);
     Row(s, 1, clock_.NowMs() + 500, row);
     store_->CloseSource(s);
@@ -188,7 +199,8 @@ TEST_F(LifeTest, RestartingPodsLeaveMemoryFlat) {
     }
   }
   late = store_->Stats();
-  EXPECT_LT(static_cast<double>(late.TotalBytes()), 1.1 * static_cast<double>(early.TotalBytes()) + (4 << 20));
+  EXPECT_LT(static_cast<double>(late.TotalBytes()),
+            1.1 * static_cast<double>(early.TotalBytes()) + (4 << 20));
   EXPECT_LT(static_cast<double>(late.series), 1.2 * static_cast<double>(early.series));
   EXPECT_LT(std::filesystem::file_size(dir.path() + "/series.tsdb"), 3 * early_file + (4 << 20));
 }
@@ -250,7 +262,8 @@ TEST_F(LifeTest, InstantLooksAtTheNewestRow) {
     return {set->series()[0].times_ms[0], set->series()[0].values[0]};
   };
   EXPECT_EQ(at(t + 129'500, minutes(5)), std::pair(t + 129'000, 129.0));
-  EXPECT_EQ(at(t + 128'999, minutes(5)), std::pair(t + 128'000, 128.0)) << "newer rows are not seen";
+  EXPECT_EQ(at(t + 128'999, minutes(5)), std::pair(t + 128'000, 128.0))
+      << "newer rows are not seen";
   EXPECT_EQ(at(t + 3'000, minutes(5)), std::pair(t + 3'000, 3.0)) << "from a sealed block";
   EXPECT_EQ(at(t - 1, minutes(5)).second, -1);
   EXPECT_EQ(at(t + 129'000 + 300'000, minutes(5)).second, -1) << "the window is open on the left";
@@ -263,9 +276,12 @@ TEST_F(LifeTest, InstantLooksAtTheNewestRow) {
 
 TEST_F(LifeTest, MetadataAndLabelsAreListed) {
   const SourceId s = store_->OpenSource("s");
-  const auto meta = std::make_shared<MetricMetadata>(MetricMetadata{MetricType::kCounter, "http_requests", "Requests.", ""});
+  const auto meta = std::make_shared<MetricMetadata>(
+      MetricMetadata{MetricType::kCounter, "http_requests", "Requests.", ""});
   for (const char* code : {"200", "500"})
-    Row(s, code[0], clock_.NowMs(), {{*store_->Intern(s, Labels{{"__name__", "http_requests_total"}, {"code", code}}, meta), 1}});
+    Row(s, code[0], clock_.NowMs(),
+        {{*store_->Intern(s, Labels{{"__name__", "http_requests_total"}, {"code", code}}, meta),
+          1}});
   Row(s, 9, clock_.NowMs(), {{Intern(s, "up"), 1}});
   ASSERT_EQ(store_->Metadata().size(), 1U);
   EXPECT_EQ(store_->Metadata()[0]->help, "Requests.");
@@ -287,7 +303,9 @@ TEST_F(LifeTest, RowsFromManyThreadsWhileReadersRead) {
   for (int t = 0; t < kThreads; ++t) {
     sources.push_back(store_->OpenSource("t" + std::to_string(t)));
     for (int i = 0; i < kSeries; ++i)
-      ids[t].push_back(*store_->Intern(sources[t], Labels{{"__name__", "m"}, {"t", std::to_string(t)}, {"i", std::to_string(i)}}, nullptr));
+      ids[t].push_back(*store_->Intern(
+          sources[t], Labels{{"__name__", "m"}, {"t", std::to_string(t)}, {"i", std::to_string(i)}},
+          nullptr));
   }
   const UnixMs start = clock_.NowMs();
   std::atomic<bool> done{false};
@@ -297,7 +315,10 @@ TEST_F(LifeTest, RowsFromManyThreadsWhileReadersRead) {
         const std::vector<double> values(kSeries, r);
         store_->Append({sources[t], 1, start + r * 1000, ids[t], values});
         if (r % 50 == 7) {
-          const SeriesId extra = *store_->Intern(sources[t], Labels{{"__name__", "x"}, {"t", std::to_string(t)}, {"r", std::to_string(r)}}, nullptr);
+          const SeriesId extra = *store_->Intern(
+              sources[t],
+              Labels{{"__name__", "x"}, {"t", std::to_string(t)}, {"r", std::to_string(r)}},
+              nullptr);
           const TimedSample sample{extra, start + r, 1};
           store_->AppendTimed(sources[t], {&sample, 1});
           store_->Release(sources[t], extra);
@@ -313,9 +334,11 @@ TEST_F(LifeTest, RowsFromManyThreadsWhileReadersRead) {
     const auto set = *store_->Select(m, INT64_MIN, INT64_MAX);
     std::map<std::string, size_t> rows_of_target;
     for (const SeriesColumns& c : set->series()) {
-      for (size_t k = 0; k < c.values.size(); ++k) ASSERT_EQ(c.values[k], static_cast<double>(k)) << "a prefix, without holes";
+      for (size_t k = 0; k < c.values.size(); ++k)
+        ASSERT_EQ(c.values[k], static_cast<double>(k)) << "a prefix, without holes";
       // Of a row all or nothing: the series of a target end together.
-      const auto [it, added] = rows_of_target.emplace(std::string(c.labels->Get("t")), c.values.size());
+      const auto [it, added] =
+          rows_of_target.emplace(std::string(c.labels->Get("t")), c.values.size());
       ASSERT_EQ(it->second, c.values.size());
     }
     (void)*store_->SelectInstant(m, start + 100'000, minutes(5));
@@ -337,8 +360,9 @@ TEST(RestartTest, AHundredThousandSeriesAreBackAtOnce) {
   story.Reopen();
   const auto took = std::chrono::steady_clock::now() - begin;
   // A figure for people; the goal (under a second) is judged in bench/.
-  std::printf("reopened 100,000 series, 13 M samples in %lld ms\n",
-              static_cast<long long>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
+  std::printf(
+      "reopened 100,000 series, 13 M samples in %lld ms\n",
+      static_cast<long long>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
   EXPECT_EQ(story.store->Stats().series, 100'000U);
   EXPECT_EQ(story.store->recovery().damaged_parts, 0U);
   const Matcher m[] = {Eq("target", "99"), Eq("i", "999")};

@@ -4,8 +4,8 @@
 
 namespace picket::store::tsdb {
 
-/// A few targets that are scraped, and the naive copy of what they sent. Values depend on (series, round) only, so that
-/// another process knows them too.
+/// A few targets that are scraped, and the naive copy of what they sent. Values depend on (series,
+/// round) only, so that another process knows them too.
 class Story {
  public:
   Story(std::string dir, TsdbConfig config = {}) : dir_(std::move(dir)), config_(config) {}
@@ -28,7 +28,9 @@ class Story {
     Open();
   }
   static Labels SeriesOf(int target, int i) {
-    return Labels{{"__name__", "m" + std::to_string(i % 9)}, {"target", std::to_string(target)}, {"i", std::to_string(i)}};
+    return Labels{{"__name__", "m" + std::to_string(i % 9)},
+                  {"target", std::to_string(target)},
+                  {"i", std::to_string(i)}};
   }
   static double ValueOf(int target, int i, int64_t round) {
     switch (i % 4) {
@@ -46,7 +48,8 @@ class Story {
     for (int t = static_cast<int>(sources_.size()); t < targets; ++t) {
       sources_.push_back(store->OpenSource("target " + std::to_string(t)));
       ids_.emplace_back();
-      for (int i = 0; i < series; ++i) ids_.back().push_back(*store->Intern(sources_.back(), SeriesOf(t, i), nullptr));
+      for (int i = 0; i < series; ++i)
+        ids_.back().push_back(*store->Intern(sources_.back(), SeriesOf(t, i), nullptr));
     }
   }
   /// One row of a target; remembers it unless told otherwise.
@@ -56,7 +59,8 @@ class Story {
     std::vector<double> values;
     for (int i = 0; i < static_cast<int>(ids_[t].size()); ++i) {
       values.push_back(ValueOf(target, i, round));
-      if (remember) naive[SeriesOf(target, i).ToString()][at] = std::bit_cast<uint64_t>(values.back());
+      if (remember)
+        naive[SeriesOf(target, i).ToString()][at] = std::bit_cast<uint64_t>(values.back());
     }
     store->Append({sources_[t], 1, at, ids_[t], values});
   }
