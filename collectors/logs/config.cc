@@ -56,11 +56,13 @@ void Declare(config::Object<LogsConfig>& o) {
   o.Field("files", &LogsConfig::files, "Globs of the files; ** crosses folders.")
       .Required()
       .NonEmpty()
+      .OneOrMany()
       .Path()
       .Example("[/var/log/pods/*/*/*.log]");
   o.Field("exclude", &LogsConfig::exclude,
           "Globs of files to leave out, matched against the whole path, or the name if there is no "
-          "slash in them. Picket's own log is always left out.");
+          "slash in them. Picket's own log is always left out.")
+      .OneOrMany();
   o.Field(
        "format", &LogsConfig::format,
        "How lines are written: cri as by Kubernetes' runtimes, plain, or auto by the first line.")

@@ -214,6 +214,10 @@ bool Loader::Value(const FieldInfo& f, const TypeInfo* type, const Node& node, v
 
 bool Loader::List(const FieldInfo& f, const TypeInfo* type, const Node& node, void* out,
                   const std::string& path) {
+  if (f.one_or_many && node.IsScalar()) {
+    type->clear(out);
+    return Value(f, type->element(), node, type->append(out), path);
+  }
   if (!node.IsList()) {
     diagnostics_.Error(
         node, path, fmt::format("expected a list, found {}", node.KindName()),

@@ -24,6 +24,7 @@ struct FieldInfo {
   bool expand = true;  ///< ${ENV} in the value
   bool expand_like_labels = false;
   bool null_is_empty = false;
+  bool one_or_many = false;  ///< a list whose only item may stand without brackets
   bool any_case = false;
   bool non_empty = false;
   bool binary_units = false;
@@ -101,6 +102,8 @@ class FieldRef {
   FieldRef& ExpandLikeExternalLabels() {
     return f_->expand = false, f_->expand_like_labels = true, *this;
   }
+  /// A list of one may be written as its item.
+  FieldRef& OneOrMany() { return f_->one_or_many = true, *this; }
   /// `key:` without a value is an empty text instead of "not given".
   FieldRef& NullIsEmpty() { return f_->null_is_empty = true, *this; }
   /// KB, MB, GB are powers of 1024, as Prometheus reads its size limits.

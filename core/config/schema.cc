@@ -88,6 +88,16 @@ class SchemaWriter {
         return out;
       }
       case Kind::kList:
+        if (f.one_or_many) {
+          Node many = Node::Map();
+          many.Add("type", Text("array"));
+          many.Add("items", Type(f, type->element()));
+          Node forms = Node::List();
+          forms.items.push_back(Type(f, type->element()));
+          forms.items.push_back(std::move(many));
+          out.Add("anyOf", std::move(forms));
+          return out;
+        }
         out.Add("type", Text("array"));
         out.Add("items", Type(f, type->element()));
         return out;

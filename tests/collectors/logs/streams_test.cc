@@ -92,6 +92,7 @@ TEST(LogsConfigTest, ErrorsNameTheirPlace) {
       "count: [{name: app_lines_total, labels: [level], match: 'a+'}]\n");
   ASSERT_TRUE(good) << good.error().ToString();
   EXPECT_EQ(good->format, Format::kCri);
+  EXPECT_EQ(config::FromYaml<LogsConfig>("files: /var/log/*.log\n")->files.at(0), "/var/log/*.log");
   EXPECT_EQ(good->count.at(0).match, "a+");
   for (const char* bad :
        {"format: cri\n", "files: [a]\nformat: docker\n", "files: [a]\npath_labels: '('\n",
