@@ -307,6 +307,26 @@ TEST_P(RemoteWriteTest, ABackendWithoutV2IsGivenV1WhenThatIsLeftToPicket) {
   EXPECT_FALSE(destination_->Read().v2);
 }
 
+TEST_P(RemoteWriteTest, ABackendThatSaysYesToV2AndWritesNothingIsGivenV1) {
+  if (GetParam() != Protocol::kAuto) GTEST_SKIP() << "only where the choice is left to Picket";
+  backend_->Decide([](const Backend::Got& g) -> std::optional<net::HttpReply> {
+    if (g.headers.Get("X-Prometheus-Remote-Write-Version") == "2.0.0")
+      return net::HttpReply::Text(204, "");
+    return std::nullopt;
+  });
+  Open();
+  destination_->Start();
+  for (int k = 0; k < 3; ++k) Row(k);
+  Drain();
+  ExpectBalance(60, 60, 0, 0);
+  size_t samples = 0;
+  for (const auto& g : backend_->got()) {
+    const bool v1 = g.headers.Get("X-Prometheus-Remote-Write-Version") == "0.1.0";
+    if (v1) samples += Decode(false, g.body).samples();
+  }
+  EXPECT_EQ(samples, 60U);
+}
+
 TEST_P(RemoteWriteTest, ARestartSendsWhatWasQueuedInOrder) {
   Open();
   for (int k = 0; k < 6; ++k) Row(k, 1);
