@@ -41,10 +41,28 @@ asio::awaitable<void> Guarded(asio::awaitable<void> body) {
   co_await std::move(body);
 }
 
-asio::awaitable<void> Invoke(std::function<void()> work) {
-  work();
-  co_return;
-}
+// Runs on the pool and completes where the waiting coroutine lives. Deliberately without a
+// cancellation slot: cancelling would reach over to the pool's thread, and the work borrows from
+// the waiting frame.
+struct OnPool {
+  asio::thread_pool& pool;
+  template <class Handler>
+  void operator()(Handler handler, std::function<void()> work) const {
+    auto executor = asio::get_associated_executor(handler);
+    auto alive = asio::make_work_guard(executor);
+    asio::post(pool, [handler = std::move(handler), work = std::move(work), executor,
+                      alive = std::move(alive)]() mutable {
+      std::exception_ptr fault;
+      try {
+        work();
+      } catch (...) {
+        fault = std::current_exception();
+      }
+      asio::post(executor,
+                 [handler = std::move(handler), fault]() mutable { std::move(handler)(fault); });
+    });
+  }
+};
 
 }  // namespace
 
@@ -118,8 +136,9 @@ void Runtime::Spawn(const asio::any_io_executor& where, std::string what,
 }
 
 asio::awaitable<void> Runtime::RunBlocking(std::function<void()> work) {
-  auto executor = impl_->Pool().get_executor();
-  co_await asio::co_spawn(executor, Invoke(std::move(work)), asio::use_awaitable);
+  OnPool start{impl_->Pool()};
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr)>(
+      start, asio::use_awaitable, std::move(work));
 }
 
 Resolver& Runtime::resolver() { return *impl_->resolver; }

@@ -51,7 +51,7 @@ class Runtime {
   /// coroutines, use Tasks.
   void Spawn(const asio::any_io_executor& where, std::string what, asio::awaitable<void> body);
   /// Runs `work` on the pool for blocking calls (4 threads, started on first use) and resumes where
-  /// the caller was.
+  /// the caller was. Is not cut short by cancellation. What `work` throws comes out here.
   asio::awaitable<void> RunBlocking(std::function<void()> work);
   /// The same with a result: `auto text = co_await runtime.Blocking(ReadIt);`
   template <class F>

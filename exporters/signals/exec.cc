@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/eventfd.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +16,11 @@
 #include <chrono>
 
 #include "core/base/strings.h"
+
+// glibc 2.36 declares pidfd_open without C linkage.
+extern "C" {
+#include <sys/pidfd.h>
+}
 
 extern char** environ;
 
@@ -52,12 +56,17 @@ struct Child {
   Fd pidfd, input, output;
 };
 
-// Inherited variables, with ours in front: getenv finds the first.
+// Ours, then the inherited ones of other names: of two with one name, some shells take the last.
 std::vector<char*> Environment(std::vector<std::string>& storage, const Command& command) {
   for (const auto& [name, value] : command.env) storage.push_back(name + "=" + value);
   std::vector<char*> out;
   for (std::string& s : storage) out.push_back(s.data());
-  for (char** e = environ; *e != nullptr; ++e) out.push_back(*e);
+  for (char** e = environ; *e != nullptr; ++e) {
+    const std::string_view name = std::string_view(*e).substr(0, std::string_view(*e).find('='));
+    const bool ours = std::any_of(command.env.begin(), command.env.end(),
+                                  [&](const auto& pair) { return pair.first == name; });
+    if (!ours) out.push_back(*e);
+  }
   out.push_back(nullptr);
   return out;
 }

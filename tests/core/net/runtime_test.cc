@@ -111,6 +111,33 @@ TEST(TasksTest, OutliveAStoppedRuntime) {
   EXPECT_FALSE(ended);
 }
 
+asio::awaitable<void> BlocksAndThenSleeps(Runtime& runtime, std::promise<void>& begun,
+                                          std::shared_future<void> release,
+                                          std::atomic<int>& seen) {
+  std::function<int()> work = [&] {
+    begun.set_value();
+    release.wait();
+    return 7;
+  };
+  const int value = co_await runtime.Blocking(std::move(work));
+  seen = value;
+  co_await Sleep(std::chrono::hours(1));
+}
+
+TEST(TasksTest, BlockingWorkIsFinishedWhenCancelledInTheMiddle) {
+  Runtime runtime(1);
+  std::promise<void> begun, release;
+  std::atomic<int> seen{0};
+  Tasks tasks(runtime);
+  tasks.Start(runtime.Next(), "blocks",
+              BlocksAndThenSleeps(runtime, begun, release.get_future().share(), seen));
+  begun.get_future().wait();
+  for (int i = 0; i < 10; ++i) tasks.Cancel();
+  release.set_value();
+  tasks.Stop();
+  EXPECT_EQ(seen, 7);
+}
+
 TEST(BellTest, RingsBeforeTheWaitAreNotLost) {
   Runtime runtime(1);
   const auto executor = runtime.Next();
