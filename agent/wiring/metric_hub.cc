@@ -55,12 +55,15 @@ void MetricHub::Release(SourceId source, SeriesId series) {
 void MetricHub::Append(const SampleRow& row) {
   std::shared_lock lock(sinks_mutex_);
   store_->Append(row);
+  // A late row of a closed source was counted there; the destinations have forgotten its series.
+  if (!store_->IsOpen(row.source)) return;
   for (SampleSink* sink : sinks_) sink->OnRow(row);
 }
 
 void MetricHub::AppendTimed(SourceId source, std::span<const TimedSample> samples) {
   std::shared_lock lock(sinks_mutex_);
   store_->AppendTimed(source, samples);
+  if (!store_->IsOpen(source)) return;
   for (SampleSink* sink : sinks_) sink->OnTimed(source, samples);
 }
 

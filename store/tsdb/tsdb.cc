@@ -234,6 +234,8 @@ void Tsdb::ForEachLive(
   }
 }
 
+bool Tsdb::IsOpen(SourceId source) const { return impl_->OpenedSource(source) != nullptr; }
+
 void Tsdb::Append(const SampleRow& row) {
   Impl& m = *impl_;
   m.balance->In(row.values.size());

@@ -89,6 +89,8 @@ class Tsdb final : public MetricIntake, public Querier, public InstantQuerier {
   bool ReleaseSeries(SourceId source, SeriesId series);
   /// CloseSource that lists the series which nobody holds any more.
   std::vector<SeriesId> CloseSourceSeries(SourceId source);
+  /// Whether rows of this source are taken. Cost: two loads, no lock.
+  bool IsOpen(SourceId source) const;
   /// Calls `fn` for each series that a source holds.
   void ForEachLive(
       const std::function<void(SeriesId, const Labels&,

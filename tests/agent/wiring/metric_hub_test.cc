@@ -11,10 +11,12 @@
 namespace picket::wiring {
 namespace {
 
-/// A destination that knows a series only between OnSeries and OnSeriesGone, and complains otherwise.
+/// A destination that knows a series only between OnSeries and OnSeriesGone, and complains
+/// otherwise.
 class Destination : public SampleSink {
  public:
-  void OnSeries(SeriesId id, const Labels& labels, const std::shared_ptr<const MetricMetadata>& metadata) override {
+  void OnSeries(SeriesId id, const Labels& labels,
+                const std::shared_ptr<const MetricMetadata>& metadata) override {
     std::lock_guard lock(mutex_);
     EXPECT_FALSE(known_.contains(id)) << "told twice";
     known_[id] = labels.ToString();
@@ -56,10 +58,12 @@ class MetricHubTest : public testing::Test {
     hub_ = std::make_unique<MetricHub>(*store_);
   }
   SeriesId Intern(SourceId source, std::string name) {
-    return *hub_->Intern(source, Labels{{"__name__", std::move(name)}},
-                         std::make_shared<MetricMetadata>(MetricMetadata{MetricType::kGauge, "f", "helps", ""}));
+    return *hub_->Intern(
+        source, Labels{{"__name__", std::move(name)}},
+        std::make_shared<MetricMetadata>(MetricMetadata{MetricType::kGauge, "f", "helps", ""}));
   }
-  void Row(SourceId source, uint64_t layout, std::vector<SeriesId> ids, std::vector<double> values) {
+  void Row(SourceId source, uint64_t layout, std::vector<SeriesId> ids,
+           std::vector<double> values) {
     clock_.Advance(std::chrono::seconds(1));
     hub_->Append({source, layout, clock_.NowMs(), ids, values});
   }
@@ -159,7 +163,8 @@ TEST_F(MetricHubTest, SinksComeAndGoWhileRowsFlow) {
       for (UnixMs ms = 0; !done; ++ms) {
         const double v = static_cast<double>(ms);
         hub_->Append({s, 1, ms, {&x, 1}, {&v, 1}});
-        if (ms % 100 == 0) hub_->Release(s, Intern(s, "y" + std::to_string(t) + "_" + std::to_string(ms)));
+        if (ms % 100 == 0)
+          hub_->Release(s, Intern(s, "y" + std::to_string(t) + "_" + std::to_string(ms)));
       }
     });
   }
