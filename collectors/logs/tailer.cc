@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 
 #include "collectors/logs/metrics.h"
 #include "core/base/log.h"
@@ -57,6 +58,11 @@ std::vector<AckQueue::Ack> AckQueue::Take() {
 }
 
 Result<std::unique_ptr<Tailer>> Tailer::Make(Environment environment) {
+  // Inside a pod the host's name is the pod's, unless the chart says it better.
+  if (environment.own_pod.empty() && std::getenv("KUBERNETES_SERVICE_HOST") != nullptr)
+    for (const char* name : {"POD_NAME", "HOSTNAME"})
+      if (const char* pod = std::getenv(name); pod != nullptr && environment.own_pod.empty())
+        environment.own_pod = pod;
   CheckpointJournal journal = CheckpointJournal::InMemory();
   if (!environment.folder.empty()) {
     PICKET_ASSIGN(journal, CheckpointJournal::Open(environment.folder));
@@ -137,6 +143,10 @@ void Tailer::ApplyLanes(std::vector<Destination> destinations) {
       !observers_.empty() || std::any_of(entries_.begin(), entries_.end(),
                                          [](const auto& e) { return !e->counters->empty(); });
   if (local) destinations.push_back({"local", nullptr});
+  // The same address twice is two destinations, with a place each.
+  std::map<std::string, int> seen;
+  for (Destination& d : destinations)
+    if (const int n = ++seen[d.name]; n > 1) d.name += " #" + std::to_string(n);
   auto wanted = [&](const std::string& name) {
     return std::find_if(destinations.begin(), destinations.end(),
                         [&](const Destination& d) { return d.name == name; });

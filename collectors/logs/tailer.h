@@ -42,8 +42,8 @@ struct Environment {
   Budget* budget = nullptr;
   std::string folder;                 ///< of the checkpoint; empty: none is kept
   std::vector<std::string> own_logs;  ///< files Picket itself writes
-  std::string own_pod;                ///< its name in Kubernetes: its own lines are left out
-  Bytes read_ahead = 8_MiB;           ///< unacknowledged bytes a destination may hold
+  std::string own_pod;       ///< its own lines are left out; empty: POD_NAME or HOSTNAME in a pod
+  Bytes read_ahead = 8_MiB;  ///< unacknowledged bytes a destination may hold
 };
 
 /// One file as the page shows it.

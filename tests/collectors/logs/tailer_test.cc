@@ -322,6 +322,31 @@ TEST_F(TailerTest, ASlowDestinationDoesNotHoldUpTheOther) {
   EXPECT_EQ(slow->Lines(), backend_->Lines());
 }
 
+TEST_F(TailerTest, TheSameDestinationTwiceIsTwo) {
+  auto twin = std::make_shared<Backend>();
+  more_ = {{"loki", twin}};
+  Append("app.log", Text(Numbered(0, 10)));
+  Start();
+  Run();
+  Stop();
+  Append("app.log", Text(Numbered(10, 12)));
+  Start();
+  Run();
+  ExpectLines(Numbered(0, 12));
+  EXPECT_EQ(twin->Lines(), Numbered(0, 12));
+}
+
+TEST_F(TailerTest, LinesOfOurOwnPodAreLeftOut) {
+  config_.files = {Path("pods/*/*/*.log")};
+  for (const char* pod : {"ns_picket-x7k_1", "ns_shop-1_2"}) {
+    std::filesystem::create_directories(Path(std::string("pods/") + pod + "/main"));
+    Append(std::string("pods/") + pod + "/main/0.log", std::string("of ") + pod + "\n");
+  }
+  Start();
+  Run();
+  ExpectLines({"of ns_shop-1_2"});
+}
+
 TEST_F(TailerTest, EachDestinationHasItsOwnCheckpoint) {
   auto slow = std::make_shared<Backend>();
   slow->auto_accept = false;
