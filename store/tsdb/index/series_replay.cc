@@ -93,7 +93,8 @@ bool SeriesTable::ReplaySeries(const uint8_t* p, const uint8_t* end) {
   const auto hash = Load<uint64_t>(p);
   if ((p = GetVarint(p + 8, end, metadata)) == nullptr) return false;
   if ((p = GetVarint(p, end, count)) == nullptr || count == 0 || count > 4096) return false;
-  std::vector<Labels::Pair> pairs;
+  // Copies: a record may define one pair number twice.
+  std::vector<std::pair<std::string, std::string>> pairs;
   for (uint64_t i = 0; i < count; ++i) {
     uint64_t ref;
     if ((p = GetVarint(p, end, ref)) == nullptr) return false;
@@ -107,9 +108,9 @@ bool SeriesTable::ReplaySeries(const uint8_t* p, const uint8_t* end) {
     }
     const auto it = replayed_pairs_.find(number);
     if (it == replayed_pairs_.end()) return false;
-    pairs.push_back({it->second.name, it->second.value});
+    pairs.emplace_back(it->second.name, it->second.value);
   }
-  const Labels labels = Labels::FromViews(std::move(pairs));
+  const Labels labels(std::move(pairs));
   // A lost definition would otherwise pass off one series as another.
   if (LabelIndex::HashOf(labels) != hash) return false;
   const auto series = static_cast<SeriesId>(id);
