@@ -123,9 +123,9 @@ def configuration(folder, port, ports, otlp, real, hook):
             "scrape": {"global": {"scrape_interval": "1s"}, "scrape_configs": [{"job_name": "shop",
                        "file_sd_configs": [{"files": [str(folder / "targets.json")], "refresh_interval": "1s"}]}]},
             "host": {"interval": "5s"},
-            "logs": [{"files": str(folder / "logs/*.log"), "format": "cri", "labels": {"job": "shop"},
-                      "json": {"labels": {"level": "level"}, "metadata": {"trace_id": "trace_id"}}}],
-            "otlp": {"http": {"listen": f"127.0.0.1:{otlp}"}, "grpc": {"enabled": False}},
+            "logs": [{"files": [str(folder / "logs/*.log")], "format": "cri", "labels": {"job": "shop"},
+                      "json": {"fields": {"level": "level", "trace_id": "trace_id"}, "labels": ["level"]}}],
+            "otlp": {"http": f"127.0.0.1:{otlp}", "grpc": "", "span_metrics": {"interval": "5s"}},
         },
         "rules": {"files": [str(folder / "rules.yml")], "slos": [str(folder / "slo.yml")], "canaries": [{
             "name": "shop", "baseline": '{job="shop",version="v1"}', "canary": '{job="shop",version="v2"}', "interval": "1s",

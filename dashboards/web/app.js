@@ -68,7 +68,7 @@
       tile('targets up', `${s.targets.filter((t) => t.health === 'up').length} / ${s.targets.length}`, down > 0),
       tile('samples / s', number(rate(s, entry('store')))),
       tile('log lines / s', number(rate(s, entry('logs')))),
-      tile('spans / s', number(rate(s, entry('otlp')))),
+      tile('spans / s', number(rate(s, entry('collectors.otlp')))),
       tile('series in the window', number(s.store.series)),
       tile('alerts firing', String(firing), firing > 0),
       tile('queued', number(queued)),
