@@ -82,6 +82,7 @@ struct Peer {
   std::string binary;
   Protocol protocol;
 };
+void PrintTo(const Peer& peer, std::ostream* out) { *out << peer.label; }
 
 class RealPrometheus : public ::testing::TestWithParam<Peer> {
  protected:
