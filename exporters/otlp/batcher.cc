@@ -48,12 +48,19 @@ void Batcher::Enqueue(std::shared_ptr<Waiter> waiter) {
       self->Pump();
     });
   }
-  if (queued_bytes_ >= config_.max_bytes.value || queue_.size() >= spool::kLanes / 2) Pump();
+  if (Ready()) Pump();
+}
+
+/// Waiting for more pays for small bodies only; a queue that is deep anyway is not to be slowed
+/// down by it.
+bool Batcher::Ready() const {
+  static constexpr size_t kEnough = 256 << 10;
+  return due_ || queued_bytes_ >= std::min<size_t>(config_.max_bytes.value, kEnough) ||
+         queue_.size() >= spool::kLanes / 2;
 }
 
 void Batcher::Pump() {
-  while (!closed_ && in_flight_ < concurrency_ && !queue_.empty() &&
-         (due_ || queued_bytes_ >= config_.max_bytes.value || queue_.size() >= spool::kLanes / 2)) {
+  while (!closed_ && in_flight_ < concurrency_ && !queue_.empty() && Ready()) {
     ++in_flight_;
     Batch batch = TakeBatch();
     tasks_->Start(where_, "otlp request", Run(shared_from_this(), std::move(batch)));

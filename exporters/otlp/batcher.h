@@ -44,6 +44,7 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
 
   void Enqueue(std::shared_ptr<Waiter> waiter);
   void Pump();
+  bool Ready() const;
   Batch TakeBatch();
   static net::asio::awaitable<void> Run(std::shared_ptr<Batcher> self, Batch batch);
   static void Settle(Waiter& waiter, spool::SendOutcome outcome);

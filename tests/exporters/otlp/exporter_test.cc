@@ -129,6 +129,15 @@ TEST_P(OtlpExporterTest, SmallRequestsThatWaitAreJoined) {
   EXPECT_TRUE(Settled());
 }
 
+TEST_P(OtlpExporterTest, AFullRequestDoesNotWaitForMore) {
+  auto config = Config();
+  config.batch.max_wait = 1h;
+  Open({config});
+  exporter->Start();
+  for (int i = 0; i < 12; ++i) Push(Body(400, 1000));
+  EXPECT_TRUE(ledger.WaitForSpans(4800));
+}
+
 TEST_P(OtlpExporterTest, ALargeRequestIsCutBelowTheLimit) {
   auto config = Config();
   config.batch.max_bytes = 64_KiB;
