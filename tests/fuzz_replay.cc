@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a fuzz target over a corpus folder without libFuzzer, so that every build checks the known inputs.
+// Runs a fuzz target over a corpus folder without libFuzzer, so that every build checks the known
+// inputs.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

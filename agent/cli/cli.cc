@@ -97,7 +97,8 @@ int RunCli(int argc, char** argv) {
   if (*check) return Check(path, lenient, print);
   if (*explain) return Explain(key);
   if (*schema) {
-    Print(markdown ? config::ReferenceMarkdown(config::ObjectOf<RootConfig>(), "Picket settings") : config::JsonSchema(config::ObjectOf<RootConfig>(), "Picket"));
+    Print(markdown ? config::ReferenceMarkdown(config::ObjectOf<RootConfig>(), "Picket settings")
+                   : config::JsonSchema(config::ObjectOf<RootConfig>(), "Picket"));
     return kExitOk;
   }
   std::printf("picket %s\n", kVersion);

@@ -279,7 +279,8 @@ ReloadState Agent::Reload() {
 
 net::asio::awaitable<void> Agent::Maintain() {
   for (;;) {
-    const bool slept = co_await net::Sleep(kMaintainEvery);  // not in the condition: see core/net/runtime.h
+    const bool slept =
+        co_await net::Sleep(kMaintainEvery);  // not in the condition: see core/net/runtime.h
     if (!slept) co_return;
     std::function<void()> work = [this] { store_->Maintain(); };
     co_await runtime_->RunBlocking(work);

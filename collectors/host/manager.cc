@@ -34,8 +34,7 @@ struct HostManager::Loop {
       if (!first) rung = co_await bell.Wait(Milliseconds(due - now));
       if (rung) continue;
       const auto cancellation = co_await asio::this_coro::cancellation_state;
-      if (cancellation.cancelled() != asio::cancellation_type::none)
-        break;
+      if (cancellation.cancelled() != asio::cancellation_type::none) break;
       first = false;
       std::function<void()> collect = [self, due] { self->Collect(due); };
       co_await deps.runtime.RunBlocking(std::move(collect));

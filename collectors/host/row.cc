@@ -28,7 +28,7 @@ bool Row::SameAs(const Slot& slot, const Family& family,
     uint32_t size = 0;
     memcpy(&size, p, sizeof size);
     p += sizeof size;
-    if (size != value.size() || memcmp(p, value.data(), size) != 0) return false;
+    if (std::string_view(p, size) != value) return false;
     p += size;
   }
   return p == end;

@@ -159,8 +159,7 @@ asio::awaitable<void> Pool::Discover(std::shared_ptr<Discovery> discovery) {
     const bool rung = co_await discovery->bell.Wait(discovery->interval);
     if (rung) continue;
     const auto cancellation = co_await asio::this_coro::cancellation_state;
-    if (cancellation.cancelled() != asio::cancellation_type::none)
-      co_return;
+    if (cancellation.cancelled() != asio::cancellation_type::none) co_return;
     std::function<void()> poll = [keep, discovery] {
       if (discovery->Poll()) keep->Sync(discovery);
     };

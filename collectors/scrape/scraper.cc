@@ -189,8 +189,7 @@ asio::awaitable<void> TargetScraper::Run() {
     const bool rung = co_await bell_.Wait(wait);
     if (rung) continue;  // something has changed
     const auto cancellation = co_await asio::this_coro::cancellation_state;
-    if (cancellation.cancelled() != asio::cancellation_type::none)
-      break;
+    if (cancellation.cancelled() != asio::cancellation_type::none) break;
     if (last_due != 0 && counters_.skipped) {
       counters_.skipped->Add(
           static_cast<uint64_t>(std::max<int64_t>(0, schedule.Missed(last_due, due))));

@@ -6,6 +6,8 @@
 namespace picket::exporters::loki {
 namespace {
 
+constexpr uint64_t kStreamHeader = 12;  // at most, below 2 GiB
+
 std::string Render(const Labels& labels) {
   std::string out = "{";
   for (const auto& [name, value] : labels) {
@@ -77,12 +79,14 @@ std::optional<Duration> StreamQueue::OldestReady() const {
 
 Selection StreamQueue::Take(uint64_t limit) {
   Selection out;
-  while (!ready_.empty() && out.held_bytes < limit) {
+  uint64_t headers = 0;  // tags, lengths and labels of the streams
+  while (!ready_.empty() && out.held_bytes + headers < limit) {
     const uint64_t id = ready_.begin()->second;
     Stream& stream = streams_.at(id);
     ready_.erase(ready_.begin());
     ready_bytes_ -= stream.bytes;
     stream.busy = true;
+    headers += stream.labels_text.size() + kStreamHeader;
     Selection::Stream taken{id, stream.labels_text, {}};
     while (!stream.items.empty()) {
       Item& item = stream.items.front();
@@ -92,7 +96,8 @@ Selection StreamQueue::Take(uint64_t limit) {
       while (item.next < records.size()) {
         const uint64_t size = EntrySize(*item.batch, records[item.next]);
         // A line of its own may pass the limit; it cannot be cut.
-        if (out.held_bytes + bytes + size > limit && out.lines + (item.next - from) > 0) break;
+        if (headers + out.held_bytes + bytes + size > limit && out.lines + (item.next - from) > 0)
+          break;
         bytes += size;
         ++item.next;
       }

@@ -89,7 +89,7 @@ TEST_F(LokiTest, BatchesUpToTheSizeAndKeepsOrderWithManyRequestsInFlight) {
     for (uint64_t s = 1; s <= 8; ++s) Send(s, i * 20, (i + 1) * 20);
   Drain();
   for (uint64_t s = 1; s <= 8; ++s) EXPECT_EQ(StoredOf(s), Texts(0, 1000));
-  for (const auto& push : loki_.Pushes()) EXPECT_LE(push.raw_bytes, 4096u + 64u);
+  for (const auto& push : loki_.Pushes()) EXPECT_LE(push.raw_bytes, 4096u);
   EXPECT_EQ(settled_, 400);
   const auto b = BalanceNow();
   EXPECT_EQ(b.in, 8000u);

@@ -168,8 +168,8 @@ TEST(SequentialTest, AGoodCanaryBecomesOk) {
 
 TEST(SequentialTest, ToleratedRatioMovesTheNull) {
   // Twice as bad is tolerated, so it must not act.
-  EXPECT_LE(
-      FalseAlarms({.canary_rate = 0.004, .baseline_rate = 0.002}, {.tolerated_ratio = 2}, 60), 1);
+  EXPECT_LE(FalseAlarms({.canary_rate = 0.004, .baseline_rate = 0.002}, {.tolerated_ratio = 2}, 60),
+            1);
 }
 
 }  // namespace
