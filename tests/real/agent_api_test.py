@@ -54,7 +54,7 @@ def main():
 
 
 def story(folder, picket, rules):
-    until("up is 1", lambda: any(r["value"][1] == "1" for r in picket.get("/api/v1/query", query="up")["data"]["result"]))
+    until("up is 1", lambda: any(r["value"][1] == "1" for r in picket.get("/api/v1/query", query='up{job="self"}')["data"]["result"]))
     until("the recorded series", lambda: picket.get("/api/v1/query", query="load:double")["data"]["result"])
     promtool = backends.find("promtool")
     if promtool:
