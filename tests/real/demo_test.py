@@ -21,7 +21,7 @@ def main():
     have, sent = map(int, re.search(r"Prometheus has (\d+) sales of (\d+)", out).groups())
     assert have > 0.8 * sent, out  # the last seconds are on their way, the first scrape of a target is its base
     assert int(re.search(r"Loki has (\d+) log lines", out).group(1)) > 0.8 * sent, out
-    assert "alert ShopErrors is firing" in out, out
+    assert "SLO shop-sales" in out, out
     for line in out.splitlines():
         if "queued" in line and " in = " in line:
             n = [int(x) for x in re.search(r"(\d+) \w+ in = (\d+) out \+ (\d+) queued \+ (\d+) dropped", line).groups()]
