@@ -37,8 +37,19 @@ bool TypeFits(const uint8_t (&types)[N], const Reader& r) {
 
 bool CheckAny(std::string_view any, int depth);
 
+/// The usual attribute: a key and a string value, both below 128 bytes, in order and nothing else.
+bool IsPlainPair(std::string_view bytes) {
+  const size_t n = bytes.size();
+  const auto at = [&](size_t i) { return static_cast<uint8_t>(bytes[i]); };
+  if (n < 6 || n > 127 || at(0) != 0x0a) return false;
+  const size_t value = 2 + size_t{at(1)};  // where field 2 begins
+  return value + 4 <= n && at(value) == 0x12 && at(value + 1) == n - value - 2 &&
+         at(value + 2) == 0x0a && at(value + 3) == n - value - 4;
+}
+
 bool CheckKeyValue(std::string_view bytes, int depth) {
   if (depth > kMaxDepth) return false;
+  if (depth < kMaxDepth && IsPlainPair(bytes)) return true;
   Reader r(bytes);
   while (r.Next()) {
     if (!TypeFits(kKeyValueTypes, r)) return false;

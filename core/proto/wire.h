@@ -21,26 +21,31 @@ enum class WireType : uint8_t {
 
 static_assert(std::endian::native == std::endian::little, "fixed fields are copied as they lie");
 
+namespace internal {
+
+/// Both in registers: an out parameter would keep the reader's own fields in memory.
+struct VarintAt {
+  const char* end;  ///< null if it is cut or too long
+  uint64_t value;
+};
+VarintAt ReadLongVarint(const char* p, const char* end);
+/// Steps over a group whose start tag has been read. Null if it is malformed or too deep.
+const char* SkipGroup(const char* p, const char* end, uint32_t number);
+
+inline VarintAt ReadVarintAt(const char* p, const char* end) {
+  if (p < end && static_cast<uint8_t>(*p) < 0x80) [[likely]]
+    return {p + 1, static_cast<uint8_t>(*p)};
+  return ReadLongVarint(p, end);
+}
+
+}  // namespace internal
+
 /// Reads a varint of at most ten bytes. Returns the byte behind it, or null if it is cut or too
 /// long.
 inline const char* ReadVarint(const char* p, const char* end, uint64_t& value) {
-  if (p < end && static_cast<uint8_t>(*p) < 0x80) {
-    value = static_cast<uint8_t>(*p);
-    return p + 1;
-  }
-  uint64_t result = 0;
-  for (unsigned shift = 0; shift < 64; shift += 7) {
-    if (p == end) return nullptr;
-    const auto byte = static_cast<uint8_t>(*p++);
-    result |= static_cast<uint64_t>(byte & 0x7f) << shift;
-    if (byte < 0x80) {
-      // The tenth byte has room for one bit only.
-      if (shift == 63 && byte > 1) return nullptr;
-      value = result;
-      return p;
-    }
-  }
-  return nullptr;
+  const internal::VarintAt v = internal::ReadVarintAt(p, end);
+  value = v.value;
+  return v.end;
 }
 
 inline constexpr uint64_t ZigZag(int64_t v) {
@@ -62,33 +67,35 @@ class Reader {
   explicit Reader(std::string_view bytes) : p_(bytes.data()), end_(bytes.data() + bytes.size()) {}
 
   /// Steps to the next field. False at the end and on malformed bytes.
-  bool Next() {
-    begin_ = p_;
-    if (p_ == end_) return false;
-    uint64_t tag = 0;
-    if (!(p_ = ReadVarint(p_, end_, tag)) || tag > UINT32_MAX || (tag >> 3) == 0) return Fail();
-    number_ = static_cast<uint32_t>(tag >> 3);
-    type_ = static_cast<WireType>(tag & 7);
-    switch (type_) {
-      case WireType::kVarint:
-        return (p_ = ReadVarint(p_, end_, value_)) != nullptr || Fail();
-      case WireType::kFixed64:
-        return ReadFixed(8);
-      case WireType::kFixed32:
-        return ReadFixed(4);
-      case WireType::kBytes: {
-        uint64_t size = 0;
-        if (!(p_ = ReadVarint(p_, end_, size)) || size > static_cast<uint64_t>(end_ - p_))
-          return Fail();
-        bytes_ = {p_, static_cast<size_t>(size)};
-        p_ += size;
-        return true;
-      }
-      case WireType::kStartGroup:
-        return SkipGroup();
-      default:
-        return Fail();
+  [[gnu::always_inline]] bool Next() {
+    const char* p = p_;
+    begin_ = p;
+    if (p == end_) return false;
+    const internal::VarintAt tag = internal::ReadVarintAt(p, end_);
+    if (!tag.end || tag.value > UINT32_MAX || tag.value < 8) return Fail();
+    p = tag.end;
+    number_ = static_cast<uint32_t>(tag.value >> 3);
+    type_ = static_cast<WireType>(tag.value & 7);
+    if (type_ == WireType::kBytes) {
+      const internal::VarintAt size = internal::ReadVarintAt(p, end_);
+      if (!size.end || size.value > static_cast<uint64_t>(end_ - size.end)) return Fail();
+      bytes_ = {size.end, static_cast<size_t>(size.value)};
+      p_ = size.end + size.value;
+      return true;
     }
+    if (type_ == WireType::kVarint) {
+      const internal::VarintAt v = internal::ReadVarintAt(p, end_);
+      if (!v.end) return Fail();
+      value_ = v.value;
+      p_ = v.end;
+      return true;
+    }
+    if (type_ == WireType::kFixed64) return ReadFixed(p, 8);
+    if (type_ == WireType::kFixed32) return ReadFixed(p, 4);
+    if (type_ != WireType::kStartGroup) return Fail();
+    p_ = internal::SkipGroup(p, end_, number_);
+    bytes_ = {};
+    return p_ != nullptr || Fail();
   }
 
   bool ok() const { return !failed_; }
@@ -105,59 +112,16 @@ class Reader {
   std::string_view raw() const { return {begin_, static_cast<size_t>(p_ - begin_)}; }
 
  private:
-  static constexpr int kMaxGroupDepth = 64;
-
   bool Fail() {
     failed_ = true;
     p_ = end_ = begin_;
     return false;
   }
-  bool ReadFixed(ptrdiff_t n) {
-    if (end_ - p_ < n) return Fail();
+  bool ReadFixed(const char* p, ptrdiff_t n) {
+    if (end_ - p < n) return Fail();
     value_ = 0;
-    std::memcpy(&value_, p_, static_cast<size_t>(n));
-    p_ += n;
-    return true;
-  }
-  bool SkipGroup() {
-    uint32_t open[kMaxGroupDepth];
-    int depth = 0;
-    open[depth++] = number_;
-    const char* const whole = begin_;
-    const uint32_t number = number_;
-    while (depth > 0) {
-      uint64_t tag = 0;
-      uint64_t size = 0;
-      if (!(p_ = ReadVarint(p_, end_, tag)) || tag > UINT32_MAX || (tag >> 3) == 0) return Fail();
-      switch (static_cast<WireType>(tag & 7)) {
-        case WireType::kVarint:
-          if (!(p_ = ReadVarint(p_, end_, size))) return Fail();
-          break;
-        case WireType::kFixed64:
-          if (!ReadFixed(8)) return false;
-          break;
-        case WireType::kFixed32:
-          if (!ReadFixed(4)) return false;
-          break;
-        case WireType::kBytes:
-          if (!(p_ = ReadVarint(p_, end_, size)) || size > static_cast<uint64_t>(end_ - p_))
-            return Fail();
-          p_ += size;
-          break;
-        case WireType::kStartGroup:
-          if (depth == kMaxGroupDepth) return Fail();
-          open[depth++] = static_cast<uint32_t>(tag >> 3);
-          break;
-        case WireType::kEndGroup:
-          if (open[--depth] != tag >> 3) return Fail();
-          break;
-        default:
-          return Fail();
-      }
-    }
-    begin_ = whole;
-    number_ = number;
-    bytes_ = {};
+    std::memcpy(&value_, p, static_cast<size_t>(n));
+    p_ = p + n;
     return true;
   }
 
