@@ -321,7 +321,12 @@ std::vector<std::string> Agent::Findings() const {
   const auto targets = scrape_->Targets();
   if (!targets.empty()) out.push_back(fmt::format("scraping {} targets", targets.size()));
   const auto host = host_->state();
-  if (host.running) out.push_back(fmt::format("watching this host ({})", node_name_));
+  bool watches_host = false;
+  {
+    std::lock_guard lock(mutex_);
+    watches_host = config_.collectors.host.enabled;
+  }
+  if (watches_host) out.push_back(fmt::format("watching this host ({})", node_name_));
   for (const auto& [part, error] : host.errors)
     out.push_back(fmt::format("! host {} cannot be read: {}", part, error));
   for (const auto& [job, errors] : scrape_->DiscoveryErrors())
