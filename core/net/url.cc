@@ -36,6 +36,16 @@ std::unexpected<Error> Bad(std::string_view text, std::string_view why) {
                   .Remedy("Write it as http://host:port/path."));
 }
 
+// Names as DNS and container networks have them; addresses with a zone in brackets.
+bool IsHost(std::string_view host, bool bracketed) {
+  if (bracketed && host.find(':') == std::string_view::npos) return false;
+  return !host.empty() && std::all_of(host.begin(), host.end(), [&](char c) {
+    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return true;
+    if (bracketed) return c == ':' || c == '.' || c == '%';
+    return c == '-' || c == '.' || c == '_' || c == '~';
+  });
+}
+
 Status ParseHostPort(std::string_view text, std::string_view authority, Url& url) {
   std::string_view host = authority, port;
   if (!authority.empty() && authority.front() == '[') {
@@ -52,6 +62,8 @@ Status ParseHostPort(std::string_view text, std::string_view authority, Url& url
       return Bad(text, "has an IPv6 address without brackets");
   }
   if (host.empty()) return Bad(text, "has no host");
+  if (!IsHost(host, authority.front() == '['))
+    return Bad(text, "has a host that is not a name or address");
   url.host = Lower(host);
   url.port = DefaultPort(url.scheme);
   if (port.empty()) return {};

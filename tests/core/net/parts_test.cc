@@ -36,9 +36,10 @@ TEST(UrlTest, TellsItsPartsAndItsOrigin) {
 }
 
 TEST(UrlTest, RefusesWhatIsNotOneAndHidesPasswords) {
-  for (const char* bad : {"", "host:80", "ftp://x", "http://", "http://:80", "http://a:99999",
-                          "http://a:0", "http://a:x", "http://[::1", "http://::1/", "http://a b/",
-                          "http://a/\r\nX: y", "unix://relative"})
+  for (const char* bad :
+       {"", "host:80", "ftp://x", "http://", "http://:80", "http://a:99999", "http://a:0",
+        "http://a:x", "http://[::1", "http://::1/", "http://a b/", "http://a/\r\nX: y",
+        "unix://relative", "http://[[x]/", "http://h\"ost/", "http://{__address__}/"})
     EXPECT_FALSE(Url::Parse(bad)) << bad;
   const auto url = Url::Parse("http://me:hunter2@h/p");
   EXPECT_EQ(url->ToString(), "http://h/p");
