@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include "collectors/host/host.h"
+#include "picket_source_dir.h"
 
 namespace picket::collectors::host {
 namespace {

@@ -11,6 +11,7 @@
 
 #include "agent/config/load.h"
 #include "core/base/strings.h"
+#include "picket_source_dir.h"
 
 namespace picket::agent {
 namespace {

@@ -11,6 +11,7 @@
 
 #include "core/base/strings.h"
 #include "tests/collectors/host/host_dump.h"
+#include "picket_source_dir.h"
 
 namespace picket::collectors::host {
 namespace {

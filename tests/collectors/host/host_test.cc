@@ -13,6 +13,7 @@
 #include "collectors/host/manager.h"
 #include "collectors/host/statfs_guard.h"
 #include "tests/collectors/host/host_dump.h"
+#include "picket_source_dir.h"
 
 namespace picket::collectors::host {
 namespace {

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "core/base/strings.h"
+#include "picket_source_dir.h"
 
 namespace picket::collectors::logs {
 namespace {

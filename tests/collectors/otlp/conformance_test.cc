@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "tests/collectors/otlp/fixture.h"
+#include "picket_source_dir.h"
 
 namespace picket::collectors::otlp {
 namespace {

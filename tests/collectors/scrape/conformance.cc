@@ -15,6 +15,7 @@
 
 #include "core/base/strings.h"
 #include "tests/collectors/scrape/fake_intake.h"
+#include "picket_source_dir.h"
 
 namespace picket::collectors::scrape {
 namespace {

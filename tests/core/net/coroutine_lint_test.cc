@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "picket_source_dir.h"
+
 namespace {
 
 // The condition in the parentheses that open at `at`: without the initializer of an if, the middle

@@ -21,6 +21,7 @@
 #include "tests/rules/promql/nhcb.h"
 #include "tests/rules/promql/pinning.h"
 #include "tests/rules/promql/script.h"
+#include "picket_source_dir.h"
 
 namespace picket::rules::promql {
 namespace {
