@@ -31,7 +31,7 @@ function(picket_global_flags)
   if(PICKET_PCH)
     foreach(kind std asio test)
       add_library(picket_pch_${kind} OBJECT ${CMAKE_SOURCE_DIR}/cmake/pch/empty.cc)
-      target_precompile_headers(picket_pch_${kind} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch/${kind}.h)
+      target_precompile_headers(picket_pch_${kind} PRIVATE <cmake/pch/${kind}.h>)  # in brackets: no absolute path inside, so that the cache works from any folder
     endforeach()
   endif()
 endfunction()

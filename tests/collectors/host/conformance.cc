@@ -10,8 +10,8 @@
 #include <sstream>
 
 #include "core/base/strings.h"
-#include "tests/collectors/host/host_dump.h"
 #include "picket_source_dir.h"
+#include "tests/collectors/host/host_dump.h"
 
 namespace picket::collectors::host {
 namespace {

@@ -12,8 +12,8 @@
 #include "collectors/host/filter.h"
 #include "collectors/host/manager.h"
 #include "collectors/host/statfs_guard.h"
-#include "tests/collectors/host/host_dump.h"
 #include "picket_source_dir.h"
+#include "tests/collectors/host/host_dump.h"
 
 namespace picket::collectors::host {
 namespace {

@@ -9,8 +9,8 @@
 #include <fstream>
 #include <iterator>
 
-#include "tests/collectors/otlp/fixture.h"
 #include "picket_source_dir.h"
+#include "tests/collectors/otlp/fixture.h"
 
 namespace picket::collectors::otlp {
 namespace {

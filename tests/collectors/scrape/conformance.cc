@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "core/base/strings.h"
-#include "tests/collectors/scrape/fake_intake.h"
 #include "picket_source_dir.h"
+#include "tests/collectors/scrape/fake_intake.h"
 
 namespace picket::collectors::scrape {
 namespace {
