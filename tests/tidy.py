@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Runs clang-tidy over the project's sources in parallel; a source whose preprocessed dependencies did not change since its
-last clean run is not looked at again (the stamps are in the build folder)."""
+last clean run is not looked at again, from whichever folder (the stamps are in ~/.cache/picket/tidy)."""
 import argparse
 import concurrent.futures
 import hashlib
@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 def key(entry, config) -> str:
     """A digest of the source, every header of ours it includes, transitively, and the checks."""
     seen, stack = set(), [pathlib.Path(entry["file"])]
-    digest = hashlib.sha256(config + entry.get("command", "").encode())
+    digest = hashlib.sha256(config + entry.get("command", "").replace(str(ROOT), ".").encode())
     while stack:
         path = stack.pop()
         if path in seen or not path.exists():
@@ -61,7 +61,7 @@ def main() -> int:
             cached += hit
             if code != 0:
                 failed += 1
-                print(out)
+                print(out, flush=True)
     print(f"clang-tidy: {len(entries)} sources, {cached} unchanged since a clean run, {failed} with findings")
     return 1 if failed else 0
 
