@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rules/alerting/config.h"
 
+#include <fmt/format.h>
 #include <glob.h>
 
 #include <algorithm>
@@ -10,20 +11,26 @@
 #include "core/config/diagnostics.h"
 #include "core/config/node.h"
 #include "core/model/labels.h"
+#include "rules/alerting/lint.h"
 #include "rules/alerting/template/template.h"
 #include "rules/promql/parser.h"
 
 namespace picket::rules::alerting {
 namespace {
 
+/// The key of one entry; names with dots or brackets cannot be told apart from paths.
+std::string EntryKey(const std::string& map, const std::string& name) {
+  return IsLegacyLabelName(name) ? map + "." + name : map;
+}
+
 void CheckLabels(const std::map<std::string, std::string>& labels, const std::string& key,
                  config::Reporter& r) {
   for (const auto& [name, value] : labels) {
     if (name.empty() || !IsValidUtf8(name) || name == kMetricName)
-      r.Error(key, fmt::format("invalid label name: \"{}\"", name),
+      r.Error(EntryKey(key, name), fmt::format("invalid label name: \"{}\"", name),
               "A rule sets any label but __name__; the name comes from record or alert.");
     if (!IsValidUtf8(value))
-      r.Error(key, fmt::format("invalid label value of \"{}\": not UTF-8", name));
+      r.Error(EntryKey(key, name), fmt::format("invalid label value of \"{}\": not UTF-8", name));
   }
 }
 
@@ -31,7 +38,7 @@ void CheckTemplates(const std::map<std::string, std::string>& texts, const std::
                     config::Reporter& r) {
   for (const auto& [name, text] : texts)
     if (auto t = Template::Parse(text); !t)
-      r.Error(key, fmt::format("template of \"{}\": {}", name, t.error().message()),
+      r.Error(EntryKey(key, name), fmt::format("template of \"{}\": {}", name, t.error().message()),
               "Templates know $labels, $value, $externalLabels, $externalURL and the functions of "
               "Prometheus.");
 }
@@ -134,20 +141,69 @@ void Declare(config::Object<AlertingConfig>& o) {
       .DefaultText("http:// and the listen address");
 }
 
+namespace {
+
+/// What only legacy name validation refuses.
+void CheckLegacyNames(const RuleFileConfig& file, config::Reporter& r) {
+  const auto check = [&](const std::map<std::string, std::string>& texts, const std::string& key) {
+    for (const auto& [name, value] : texts)
+      if (!IsLegacyLabelName(name))
+        r.Error(key, fmt::format("invalid label or annotation name: \"{}\"", name),
+                "metric_name_validation_scheme is legacy: letters, digits and underscores only.");
+  };
+  for (size_t g = 0; g < file.groups.size(); ++g) {
+    const std::string group = fmt::format("groups[{}]", g);
+    check(file.groups[g].labels, group + ".labels");
+    for (size_t i = 0; i < file.groups[g].rules.size(); ++i) {
+      const RuleConfig& rule = file.groups[g].rules[i];
+      const std::string at = fmt::format("{}.rules[{}]", group, i);
+      if (!rule.record.empty() && !IsLegacyMetricName(rule.record))
+        r.Error(at + ".record", fmt::format("invalid recording rule name: {}", rule.record),
+                "metric_name_validation_scheme is legacy: letters, digits, _ and : only.");
+      check(rule.labels, at + ".labels");
+      check(rule.annotations, at + ".annotations");
+    }
+  }
+}
+
+/// Findings are told by the names people know: `group "node", rule 3 "HostDown".expr`.
+void NamePaths(const RuleFileConfig& file, config::Diagnostics& diagnostics) {
+  for (size_t g = 0; g < file.groups.size(); ++g) {
+    const GroupConfig& group = file.groups[g];
+    for (size_t i = 0; i < group.rules.size(); ++i)
+      diagnostics.RenamePaths(
+          fmt::format("groups[{}].rules[{}]", g, i),
+          fmt::format("group \"{}\", rule {} \"{}\"", group.name, i + 1, group.rules[i].Name()));
+    diagnostics.RenamePaths(fmt::format("groups[{}]", g), fmt::format("group \"{}\"", group.name));
+  }
+}
+
+}  // namespace
+
 std::vector<GroupConfig> ParseRuleFile(const config::SourcePtr& source,
-                                       config::Diagnostics& diagnostics) {
+                                       config::Diagnostics& diagnostics,
+                                       const RuleFileOptions& options) {
   RuleFileConfig file;
+  config::Diagnostics found;
   // Only the first document counts, as in Prometheus.
-  const auto documents = config::ParseYamlDocuments(source, diagnostics);
-  if (!documents.empty()) config::Load(documents.front(), file, diagnostics);
+  const auto documents = config::ParseYamlDocuments(source, found);
+  if (!documents.empty()) {
+    config::Load(documents.front(), file, found);
+    config::Reporter reporter(&found, &documents.front(), "", false);
+    if (options.legacy_names) CheckLegacyNames(file, reporter);
+    if (!found.HasErrors()) LintRuleFile(file, documents.front(), found);
+    NamePaths(file, found);
+  }
+  for (const config::Diagnostic& d : found.all()) diagnostics.Add(d);
   for (GroupConfig& g : file.groups) g.file = source->name;
   return std::move(file.groups);
 }
 
 Result<std::vector<GroupConfig>> LoadRuleFile(const std::string& path,
-                                              config::Diagnostics& diagnostics) {
+                                              config::Diagnostics& diagnostics,
+                                              const RuleFileOptions& options) {
   PICKET_ASSIGN(const auto source, config::ReadSource(path));
-  return ParseRuleFile(source, diagnostics);
+  return ParseRuleFile(source, diagnostics, options);
 }
 
 std::vector<std::string> ExpandGlob(const std::string& pattern) {

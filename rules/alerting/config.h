@@ -53,13 +53,20 @@ void Declare(config::Object<GroupConfig>& o);
 void Declare(config::Object<RuleFileConfig>& o);
 void Declare(config::Object<AlertingConfig>& o);
 
-/// Reads one rule file: every finding goes to `diagnostics`. Errors: what keeps the file from being
-/// read at all.
+struct RuleFileOptions {
+  bool legacy_names = false;  ///< names are [a-zA-Z_:][a-zA-Z0-9_:]* instead of any UTF-8
+};
+
+/// Reads one rule file: every finding goes to `diagnostics`, with the group and the rule it is in;
+/// warnings when the file is good otherwise (lint.h). Errors: what keeps the file from being read
+/// at all.
 Result<std::vector<GroupConfig>> LoadRuleFile(const std::string& path,
-                                              config::Diagnostics& diagnostics);
+                                              config::Diagnostics& diagnostics,
+                                              const RuleFileOptions& options = {});
 /// The same from a text.
 std::vector<GroupConfig> ParseRuleFile(const config::SourcePtr& source,
-                                       config::Diagnostics& diagnostics);
+                                       config::Diagnostics& diagnostics,
+                                       const RuleFileOptions& options = {});
 
 /// Files that a pattern names (`*`, `?`, `[]` in the last parts), sorted. A pattern without
 /// wildcards names itself.

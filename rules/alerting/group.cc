@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rules/alerting/group.h"
 
+#include <fmt/format.h>
+
 #include <set>
 
 #include "core/base/hash.h"

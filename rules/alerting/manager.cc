@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rules/alerting/manager.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/base/hash.h"

@@ -2,6 +2,7 @@
 #include "rules/alerting/state_file.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>

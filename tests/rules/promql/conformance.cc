@@ -18,7 +18,7 @@
 #include "picket_source_dir.h"
 #include "rules/promql/engine.h"
 #include "tests/rules/promql/compare.h"
-#include "tests/rules/promql/memory_store.h"
+#include "rules/promql/memory_store.h"
 #include "tests/rules/promql/nhcb.h"
 #include "tests/rules/promql/pinning.h"
 #include "tests/rules/promql/script.h"

@@ -6,8 +6,8 @@
 
 #include "rules/promql/engine.h"
 #include "rules/promql/json.h"
-#include "tests/rules/promql/memory_store.h"
-#include "tests/rules/promql/series_values.h"
+#include "rules/promql/memory_store.h"
+#include "rules/promql/series_values.h"
 
 namespace {
 

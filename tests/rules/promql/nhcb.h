@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/model/labels.h"
-#include "tests/rules/promql/memory_store.h"
+#include "rules/promql/memory_store.h"
 
 namespace picket::rules::promql {
 

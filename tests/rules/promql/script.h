@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/base/result.h"
-#include "tests/rules/promql/series_values.h"
+#include "rules/promql/series_values.h"
 
 namespace picket::rules::promql {
 

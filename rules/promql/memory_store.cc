@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/rules/promql/memory_store.h"
+#include "rules/promql/memory_store.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "rules/promql/eval/histogram_math.h"
 
@@ -38,10 +39,14 @@ HistogramValue::ResetHint HintOnRead(const HistogramValue* previous,
 
 }  // namespace
 
-void MemoryStore::Append(const Labels& labels, std::vector<Sample> samples) {
+size_t MemoryStore::Append(const Labels& labels, std::vector<Sample> samples) {
   Series& series = series_[labels];
+  size_t refused = 0;
   for (Sample& sample : samples) {
-    if (!series.times.empty() && sample.time_ms <= series.times.back()) continue;
+    if (!series.times.empty() && sample.time_ms <= series.times.back()) {
+      if (!IsLast(series, sample)) ++refused;
+      continue;
+    }
     if (sample.histogram) {
       auto stored = std::make_shared<HistogramValue>(*sample.histogram);
       const HistogramValue* previous =
@@ -55,6 +60,15 @@ void MemoryStore::Append(const Labels& labels, std::vector<Sample> samples) {
     series.pointers.push_back(sample.histogram.get());
     series.histograms.push_back(std::move(sample.histogram));
   }
+  return refused;
+}
+
+bool MemoryStore::IsLast(const Series& series, const Sample& sample) {
+  if (sample.time_ms != series.times.back()) return false;
+  const HistogramValue* last = series.pointers.back();
+  if (last != nullptr || sample.histogram)
+    return last != nullptr && sample.histogram && SameHistogram(*last, *sample.histogram);
+  return std::bit_cast<uint64_t>(sample.value) == std::bit_cast<uint64_t>(series.values.back());
 }
 
 Result<std::unique_ptr<SeriesSet>> MemoryStore::Select(std::span<const Matcher> matchers,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/rules/promql/series_values.h"
+#include "rules/promql/series_values.h"
 
 #include <charconv>
 #include <cmath>
@@ -38,26 +38,6 @@ size_t SelectorEnd(std::string_view line) {
     }
   }
   return line.size();
-}
-
-Result<Labels> ParseLabels(std::string_view text) {
-  const std::string_view trimmed = Trim(text);
-  if (trimmed == "{}") return Labels();
-  // A selector of equalities says labels; what matches the empty string too is an absent label.
-  auto parsed = ParseSelector(std::string(trimmed));
-  if (!parsed && trimmed.ends_with("{}"))
-    parsed = ParseSelector(std::string(trimmed.substr(0, trimmed.size() - 2)));
-  if (!parsed) {
-    // {a=""} has no matcher that is not empty.
-    if (trimmed.find('{') == std::string_view::npos) return Fail(std::move(parsed).error());
-    auto lenient = ParseSelector("x" + std::string(trimmed.substr(trimmed.find('{'))));
-    if (!lenient) return Fail(std::move(parsed).error());
-    parsed = std::move(lenient);
-    std::erase_if(*parsed, [](const Matcher& m) { return m.name() == kMetricName; });
-  }
-  std::vector<std::pair<std::string, std::string>> pairs;
-  for (const Matcher& m : *parsed) pairs.emplace_back(m.name(), m.value());
-  return Labels(std::move(pairs));
 }
 
 Result<double> ParseDouble(std::string_view text) {
@@ -269,6 +249,30 @@ std::string_view TakeItem(std::string_view& text) {
 
 }  // namespace
 
+Result<Labels> ParseSeriesLabels(std::string_view text) {
+  const std::string_view trimmed = Trim(text);
+  if (trimmed == "{}") return Labels();
+  // A selector of equalities says labels; what matches the empty string too is an absent label.
+  auto parsed = ParseSelector(std::string(trimmed));
+  if (!parsed && trimmed.ends_with("{}"))
+    parsed = ParseSelector(std::string(trimmed.substr(0, trimmed.size() - 2)));
+  if (!parsed) {
+    // {a=""} has no matcher that is not empty.
+    if (trimmed.find('{') == std::string_view::npos) return Fail(std::move(parsed).error());
+    auto lenient = ParseSelector("x" + std::string(trimmed.substr(trimmed.find('{'))));
+    if (!lenient) return Fail(std::move(parsed).error());
+    parsed = std::move(lenient);
+    std::erase_if(*parsed, [](const Matcher& m) { return m.name() == kMetricName; });
+  }
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const Matcher& m : *parsed) {
+    if (m.type() != Matcher::Type::kEqual)
+      return Bad("a series has labels with =, not a condition", m.ToString());
+    pairs.emplace_back(m.name(), m.value());
+  }
+  return Labels(std::move(pairs));
+}
+
 bool IsStartTimeLine(std::string_view line) {
   const size_t end = SelectorEnd(line);
   return line.substr(end).starts_with("@st") || line.substr(0, end).ends_with("@st");
@@ -277,7 +281,7 @@ bool IsStartTimeLine(std::string_view line) {
 Result<SeriesLine> ParseSeriesLine(std::string_view line) {
   const size_t end = SelectorEnd(line);
   SeriesLine out;
-  PICKET_ASSIGN(out.labels, ParseLabels(line.substr(0, end)));
+  PICKET_ASSIGN(out.labels, ParseSeriesLabels(line.substr(0, end)));
   std::string_view rest = Trim(line.substr(end));
   while (!rest.empty()) {
     const std::string_view item = TakeItem(rest);

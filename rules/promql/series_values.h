@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The notation of series in promqltest scripts: `metric{a="b"} 1 2+3x4 _ stale {{sum:1}}`.
+// The notation of series in rule unit tests and promqltest scripts: `metric{a="b"} 1 2+3x4 _ stale
+// {{sum:1}}`. Source: Prometheus documentation, unit testing for rules, "series".
 #pragma once
 #include <memory>
 #include <optional>
@@ -26,6 +27,8 @@ struct SeriesLine {
   std::vector<SlotValue> values;
 };
 
+/// `metric{a="b"}` alone. Errors: kInvalidArgument, also when it is not equalities only.
+Result<Labels> ParseSeriesLabels(std::string_view text);
 Result<SeriesLine> ParseSeriesLine(std::string_view line);
 /// `selector@st ...`: start timestamps, which this store does not keep.
 bool IsStartTimeLine(std::string_view line);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A store in memory with any times, for tests of the query engine.
+// A store in memory with any times: for rule unit tests, and tests of the query engine.
 #pragma once
 #include <deque>
 #include <map>
@@ -12,6 +12,7 @@
 
 namespace picket::rules::promql {
 
+/// Plain columns a series. Threads: one.
 class MemoryStore final : public Querier {
  public:
   struct Sample {
@@ -21,7 +22,8 @@ class MemoryStore final : public Querier {
   };
 
   /// Appends in time order; what is not newer than the last sample of the series is left out.
-  void Append(const Labels& labels, std::vector<Sample> samples);
+  /// Returns how many of those say something else than what is stored.
+  size_t Append(const Labels& labels, std::vector<Sample> samples);
   void Clear() { series_.clear(); }
 
   Result<std::unique_ptr<SeriesSet>> Select(std::span<const Matcher> matchers, UnixMs min_ms,
@@ -45,6 +47,7 @@ class MemoryStore final : public Querier {
     std::vector<const HistogramValue*> pointers;
     bool any_histogram = false;
   };
+  static bool IsLast(const Series& series, const Sample& sample);
   std::map<Labels, Series> series_;
   mutable int selects_ = 0;
 };
