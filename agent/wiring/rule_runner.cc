@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/wiring/rule_runner.h"
 
+#include <fmt/format.h>
 #include <pthread.h>
 
 #include <set>

@@ -10,17 +10,6 @@
 namespace picket::collectors::discovery {
 namespace {
 
-using std::chrono_literals::operator""ms;
-
-void CheckTargets(const StaticConfig& c, config::Reporter& r) {
-  for (size_t i = 0; i < c.targets.size(); ++i) {
-    if (c.targets[i].find('/') != std::string::npos) {
-      r.Error(fmt::format("targets[{}]", i),
-              fmt::format("{} is not host:port", JsonQuote(c.targets[i])),
-              "Leave out scheme and path; they are the job's scheme and metrics_path.");
-    }
-  }
-}
 
 /// One * at most, in the last part of the path, and an ending that says how to read it.
 bool IsFilePattern(std::string_view path) {
@@ -58,7 +47,6 @@ void Declare(config::Object<StaticConfig>& o) {
   o.Field("targets", &StaticConfig::targets, "Where the targets are: host:port.")
       .Example("[localhost:9100]");
   o.Field("labels", &StaticConfig::labels, "Labels that all of these targets get.");
-  o.Check(CheckTargets);
 }
 
 void Declare(config::Object<FileSdConfig>& o) {
@@ -70,7 +58,7 @@ void Declare(config::Object<FileSdConfig>& o) {
       .Example("[targets/*.yml]");
   o.Field("refresh_interval", &FileSdConfig::refresh_interval,
           "How often the files are read even if nothing seems to have changed.")
-      .Min(1ms);
+      .Min(Milliseconds(1));
   o.Check(CheckFiles);
 }
 

@@ -6,7 +6,6 @@
 namespace picket::collectors::host {
 namespace {
 
-using std::chrono_literals::operator""ms;
 
 constexpr std::string_view kEnabled = "Whether this part is collected.";
 
@@ -43,7 +42,7 @@ void Declare(config::Object<FilesystemConfig>& o) {
           "Types of file systems to leave out.");
   o.Field("mount_timeout", &FilesystemConfig::mount_timeout,
           "How long a mount may take to answer before it counts as stuck.")
-      .Min(1ms);
+      .Min(Milliseconds(1));
 }
 
 void Declare(config::Object<NetworkConfig>& o) {
@@ -60,7 +59,7 @@ void Declare(config::Object<StatConfig>& o) {
 void Declare(config::Object<HostConfig>& o) {
   o.Doc("The node's own health, under node_exporter's names.");
   o.Field("enabled", &HostConfig::enabled, "Whether the host is watched.");
-  o.Field("interval", &HostConfig::interval, "How often.").Min(100ms);
+  o.Field("interval", &HostConfig::interval, "How often.").Min(Milliseconds(100));
   o.Field("procfs", &HostConfig::procfs, "Where procfs is mounted.").Path();
   o.Field("sysfs", &HostConfig::sysfs, "Where sysfs is mounted.").Path();
   o.Field("rootfs", &HostConfig::rootfs,

@@ -13,7 +13,8 @@ void AppendPart(std::string& key, std::string_view part) {
 }
 
 std::string FullKey(const Family* family, std::string_view key) {
-  std::string full(reinterpret_cast<const char*>(&family), sizeof family);
+  const auto address = reinterpret_cast<uintptr_t>(family);
+  std::string full(reinterpret_cast<const char*>(&address), sizeof address);
   return full.append(key);
 }
 

@@ -96,6 +96,7 @@ std::vector<LogBatch> StreamSplitter::Split(Reading& reading, LogStreams& stream
   const std::shared_ptr<const std::string> arena(reading.arena, &reading.arena->bytes);
   // Names live as long as the batch, whatever becomes of this configuration.
   std::vector<std::string_view> names;
+  names.reserve(names_.size());
   for (const std::string& name : names_)
     names.push_back(reading.arena->unescaped.emplace_back(name));
   for (int o = 0; o < kOrigins; ++o) {

@@ -40,6 +40,7 @@ std::string TypeTextOf(const FieldInfo& f, const TypeInfo* type) {
   }
   if (!f.choices.empty()) {
     std::vector<std::string> names;
+    names.reserve(f.choices.size());
     for (const FieldInfo::Choice& c : f.choices) names.push_back(c.name);
     return fmt::format("one of {}", fmt::join(names, ", "));
   }

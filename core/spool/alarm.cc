@@ -8,8 +8,8 @@ namespace {
 
 class TimerAlarm final : public Alarm {
  public:
-  TimerAlarm(boost::asio::any_io_executor executor, const Clock& clock)
-      : timer_(std::move(executor)), clock_(clock) {}
+  TimerAlarm(const boost::asio::any_io_executor& executor, const Clock& clock)
+      : timer_(executor), clock_(clock) {}
 
   void Set(Duration steady, std::function<void()> callback) override {
     timer_.expires_after(std::max(steady - clock_.Steady(), Duration(0)));

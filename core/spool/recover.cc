@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening a directory that some process left, however it ended.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/base/log.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporters/alertmanager/alertmanager.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <list>
 #include <map>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporters/remote_write/transport.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 #include <optional>
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rules/canary/canary.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 

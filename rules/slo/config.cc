@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rules/slo/config.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <set>
 

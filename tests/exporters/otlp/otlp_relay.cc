@@ -3,6 +3,8 @@
 // exporter, and the books. Usage: otlp_relay SPOOL_DIRECTORY ENDPOINT... Prints
 // {"grpc":port,"http":port}; then, for each line read, the balances as one JSON object; ends with
 // its input.
+#include <fmt/format.h>
+
 #include <csignal>
 #include <cstdio>
 #include <iostream>

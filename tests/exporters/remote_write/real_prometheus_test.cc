@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Real Prometheus servers take what is sent and give it back value by value.
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

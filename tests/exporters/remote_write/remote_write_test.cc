@@ -2,6 +2,7 @@
 // The whole destination against a loopback server that answers as it is told.
 #include "exporters/remote_write/remote_write.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
