@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/base/hash.h"
@@ -91,6 +93,25 @@ std::vector<std::pair<std::string, uint64_t>> Spool::Impl::RetireClosed() {
   }
   if (!retired.empty()) Release();
   return retired;
+}
+
+std::vector<Spool::Unread> Spool::Impl::Closed() const {
+  std::lock_guard lock(mutex_);
+  std::vector<Unread> out;
+  for (const auto& [name, state] : consumers_)
+    if (!state->open) out.push_back({name, state->records, state->items, state->bytes});
+  return out;
+}
+
+void Spool::Impl::RetireDrained() {
+  std::lock_guard lock(mutex_);
+  const size_t retired = std::erase_if(consumers_, [&](const auto& entry) {
+    const auto& state = *entry.second;
+    if (state.open || state.records > 0 || !state.lost_unopened.empty()) return false;
+    if (!state.path.empty()) (void)options_.files->Remove(state.path);
+    return true;
+  });
+  if (retired > 0) Release();
 }
 
 std::optional<Entry> Spool::Impl::Lend(Consumer::State& state, uint16_t lane,

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -19,7 +20,8 @@ namespace {
 
 Error SystemError(std::string_view what, const std::string& path, int code) {
   Error e = ErrnoError(fmt::format("{} {}", what, path), code);
-  if (code == ENOSPC || code == EDQUOT) return Error(ErrorKind::kOverloaded, e.message());
+  if (code == ENOSPC || code == EDQUOT || code == EFBIG)
+    return Error(ErrorKind::kOverloaded, e.message());
   return e;
 }
 

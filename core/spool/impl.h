@@ -95,6 +95,9 @@ class Spool::Impl : public Flushable, public std::enable_shared_from_this<Spool:
   Result<std::shared_ptr<Consumer::State>> OpenState(std::string name,
                                                      std::shared_ptr<Balance> balance);
   std::vector<std::pair<std::string, uint64_t>> RetireClosed();
+  std::vector<Unread> Closed() const;
+  void RetireDrained();
+  void RegisterMetrics();
   Status Sync() override;
   Milliseconds FlushInterval() const override { return options_.fsync_interval; }
   Stats Read() const;
@@ -165,6 +168,7 @@ class Spool::Impl : public Flushable, public std::enable_shared_from_this<Spool:
   bool directory_dirty_ = false;
   uint64_t truncated_tails_ = 0, damaged_records_ = 0, append_errors_ = 0;
   std::string last_error_;
+  std::vector<std::shared_ptr<void>> metrics_;
 };
 
 /// Ties a Delivery to its consumer; gone once it is settled.

@@ -16,5 +16,20 @@ inline constexpr MetricRow kQueueItems{MetricRow::Kind::kGauge, "picket_queue_it
 inline constexpr MetricRow kQueueAge{
     MetricRow::Kind::kGauge, "picket_queue_oldest_age_seconds",
     "Age of the oldest body a destination has not settled; 0 when there is none."};
+inline constexpr MetricRow kSpoolBytes{
+    MetricRow::Kind::kGauge, "picket_spool_bytes",
+    "Bytes a queue holds on disk or in memory, used or reserved."};
+inline constexpr MetricRow kSpoolMemoryBytes{
+    MetricRow::Kind::kGauge, "picket_spool_memory_bytes",
+    "The part of a queue that a crash would lose: it has no disk, or the disk is full."};
+inline constexpr MetricRow kSpoolTruncatedTails{
+    MetricRow::Kind::kCounter, "picket_spool_truncated_tails_total",
+    "Torn ends that were cut back to the last good record at a start."};
+inline constexpr MetricRow kSpoolDamagedRecords{
+    MetricRow::Kind::kCounter, "picket_spool_damaged_records_total",
+    "Records that could not be read, found at a start or later."};
+inline constexpr MetricRow kSpoolWriteErrors{MetricRow::Kind::kCounter,
+                                             "picket_spool_write_errors_total",
+                                             "Failed writes to a queue, recovered from or not."};
 
 }  // namespace picket::spool

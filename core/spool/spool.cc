@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/spool/spool.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/base/hash.h"
 #include "core/base/log.h"
 #include "core/spool/impl.h"
+#include "core/spool/metrics.h"
 
 namespace picket::spool {
 namespace {
@@ -258,6 +261,8 @@ Result<Segment> Spool::Impl::MakeFileSegment(uint64_t capacity) {
     return Fail(std::move(s).error());
   }
   PICKET_TRY(NameSegment(segment));
+  if (!last_error_.empty()) log::Info("Spool can be written again", {{"file", segment.path}});
+  last_error_.clear();
   return segment;
 }
 
@@ -386,6 +391,22 @@ Spool::Stats Spool::Impl::Read() const {
   return stats;
 }
 
+void Spool::Impl::RegisterMetrics() {
+  if (options_.telemetry == nullptr) return;
+  const auto add = [&](const MetricRow& row, uint64_t Stats::* member) {
+    metrics_.push_back(options_.telemetry->AddCallback(
+        row, {{"queue", options_.name}}, [weak = weak_from_this(), member]() -> double {
+          auto self = weak.lock();
+          return self ? static_cast<double>(self->Read().*member) : 0.0;
+        }));
+  };
+  add(kSpoolBytes, &Stats::bytes);
+  add(kSpoolMemoryBytes, &Stats::memory_bytes);
+  add(kSpoolTruncatedTails, &Stats::truncated_tails);
+  add(kSpoolDamagedRecords, &Stats::damaged_records);
+  add(kSpoolWriteErrors, &Stats::append_errors);
+}
+
 Status Spool::Impl::ForEach(
     const std::function<void(const RecordInfo&, uint64_t, std::string_view)>& visit) const {
   std::lock_guard lock(mutex_);
@@ -422,6 +443,7 @@ Result<std::unique_ptr<Spool>> Spool::Open(SpoolOptions options) {
     return Fail(ErrorKind::kInvalidArgument, "a spool needs a directory");
   auto impl = std::make_shared<Impl>(std::move(options));
   PICKET_TRY(impl->Recover());
+  impl->RegisterMetrics();
   if (impl->options_.fsync == FsyncPolicy::kInterval) {
     impl->flusher_ = Flusher::Shared();
     impl->flusher_->Add(impl, impl->options_.fsync_interval);
@@ -431,7 +453,11 @@ Result<std::unique_ptr<Spool>> Spool::Open(SpoolOptions options) {
 
 std::unique_ptr<Spool> Spool::OpenMemory(SpoolOptions options) {
   options.directory.clear();
-  return std::unique_ptr<Spool>(new Spool(std::make_shared<Impl>(std::move(options))));
+  if (options.max_memory.value > 0)
+    options.max_bytes = std::min(options.max_bytes, options.max_memory);
+  auto impl = std::make_shared<Impl>(std::move(options));
+  impl->RegisterMetrics();
+  return std::unique_ptr<Spool>(new Spool(std::move(impl)));
 }
 
 Result<std::unique_ptr<Spool>> Spool::OpenOrMemory(SpoolOptions options) {
@@ -455,6 +481,8 @@ Result<std::unique_ptr<Consumer>> Spool::OpenConsumer(std::string name,
 std::vector<std::pair<std::string, uint64_t>> Spool::RetireClosed() {
   return impl_->RetireClosed();
 }
+std::vector<Spool::Unread> Spool::Closed() const { return impl_->Closed(); }
+void Spool::RetireDrained() { impl_->RetireDrained(); }
 Status Spool::Sync() { return impl_->Sync(); }
 Spool::Stats Spool::Read() const { return impl_->Read(); }
 Status Spool::ForEach(const std::function<void(const RecordInfo&, uint64_t seq,

@@ -14,6 +14,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/result.h"
+#include "core/base/telemetry.h"
 #include "core/base/units.h"
 #include "core/budget/budget.h"
 #include "core/model/delivery.h"
@@ -42,9 +43,12 @@ struct SpoolOptions {
   Milliseconds fsync_interval{1000};
   Bytes memory_overflow{
       4ULL << 20};           ///< kept in memory when the disk is full, before old data is dropped
+  Bytes max_memory{0};       ///< cap without a disk, if less than max_bytes; 0: max_bytes
   Budget* budget = nullptr;  ///< memory segments draw on it; outlives the spool
   const Clock* clock = &SystemClock::Get();
   Files* files = &SystemFiles();
+  Telemetry* telemetry = nullptr;  ///< outlives the spool
+  std::string name;                ///< in its metrics: "remote_write prom"
 };
 
 /// What is known of a body without reading it.
@@ -97,6 +101,15 @@ class Spool {
   /// and waiting items.
   std::vector<std::pair<std::string, uint64_t>> RetireClosed();
 
+  /// A cursor that nobody has open, and what waits for it.
+  struct Unread {
+    std::string name;
+    uint64_t records = 0, items = 0, bytes = 0;
+  };
+  std::vector<Unread> Closed() const;
+  /// Forgets cursors that are not open and for which nothing waits: that loses nothing.
+  void RetireDrained();
+
   /// Waits for the disk: data first, then cursors.
   Status Sync();
 
@@ -108,8 +121,8 @@ class Spool {
     uint64_t truncated_tails = 0;  ///< found at Open
     uint64_t damaged_records = 0;  ///< found at Open or while reading
     uint64_t append_errors = 0;    ///< failed writes, recovered from or not
-    std::string last_error;
-    bool durable = false;  ///< false: memory mode
+    std::string last_error;        ///< of the last write, empty when it went well
+    bool durable = false;          ///< false: memory mode
   };
   Stats Read() const;
   /// Every waiting record of the directory, settled or not, for tests and tools. Order: as

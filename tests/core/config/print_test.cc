@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/base/strings.h"
+#include "core/config/digest.h"
 #include "tests/core/config/shop.h"
 
 namespace picket::shop {
@@ -17,6 +19,21 @@ Config Read(const std::string& yaml) {
   auto c = config::FromYaml<Config>(yaml, "shop.yml", options);
   EXPECT_TRUE(c) << c.error().ToString() << "\n" << yaml;
   return c ? *c : Config{};
+}
+
+TEST(Digest, SeesWhatThePrintHides) {
+  const auto digest = [](const std::string& yaml) { return config::DigestOf(Read(yaml)); };
+  const std::string one = "main: {url: x, password: one}\n",
+                    other = "main: {url: x, password: two}\n";
+  EXPECT_EQ(config::ToYaml(Read(one), config::PrintWhat::kAll),
+            config::ToYaml(Read(other), config::PrintWhat::kAll));
+  EXPECT_EQ(digest(one), digest(one));
+  EXPECT_NE(digest(one), digest(other));
+  EXPECT_NE(digest("keys: [ab, c]\n"), digest("keys: [a, bc]\n"));
+  EXPECT_NE(digest("clients: {a: {url: x, password: p}}\n"),
+            digest("clients: {a: {url: x, password: q}}\n"));
+  EXPECT_NE(digest("floors: 3\n"), digest("floors: 4\n")) << "and what it shows";
+  EXPECT_NE(config::Digest().Add("ab").Add("c"), config::Digest().Add("a").Add("bc"));
 }
 
 TEST(Print, LeavesDefaultsOut) {
