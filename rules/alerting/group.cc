@@ -11,9 +11,14 @@
 namespace picket::rules::alerting {
 namespace {
 
-std::string UrlEscape(std::string_view text) {
+/// As a value in a query string: blanks are +.
+std::string QueryEscape(std::string_view text) {
   std::string out;
   for (const char c : text) {
+    if (c == ' ') {
+      out += '+';
+      continue;
+    }
     if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
         c == '_' || c == '.' || c == '~')
       out += c;
@@ -21,6 +26,12 @@ std::string UrlEscape(std::string_view text) {
       out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return out;
+}
+
+/// Two rules that write under the same name and labels.
+bool SameSeries(const Rule& a, const Rule& b) {
+  return a.config.Name() == b.config.Name() && a.config.IsAlert() == b.config.IsAlert() &&
+         a.labels == b.labels;
 }
 
 }  // namespace
@@ -150,17 +161,31 @@ void Group::Evaluate(UnixMs t) {
   took_ = needs_->clock->Steady() - begun;
 }
 
-void Group::End(UnixMs t) {
+void Group::End(UnixMs t, const std::set<Labels>& others) {
   for (Rule& rule : rules_)
-    if (rule.writer) rule.writer->End(t - offset_.count());
+    if (rule.writer) rule.writer->End(t - offset_.count(), others);
+}
+
+void Group::TakeMoved(Group& gone) {
+  for (Rule& rule : rules_) {
+    if (rule.last_evaluation_ms != 0) continue;
+    for (Rule& before : gone.rules_) {
+      if (!before.writer || !SameSeries(before, rule)) continue;
+      rule.writer = std::move(before.writer);
+      break;
+    }
+  }
+}
+
+void Group::AddLiveSeries(std::set<Labels>& out) const {
+  for (const Rule& rule : rules_)
+    if (rule.writer) rule.writer->AddLive(out);
 }
 
 void Group::TakeFrom(Group& old) {
   for (Rule& rule : rules_) {
     for (Rule& before : old.rules_) {
-      if (!before.writer || before.config.Name() != rule.config.Name() ||
-          before.config.IsAlert() != rule.config.IsAlert() || before.labels != rule.labels)
-        continue;
+      if (!before.writer || !SameSeries(before, rule)) continue;
       // The old series go on under the same ids; what the new expression no longer yields ends at
       // its first evaluation.
       rule.writer = std::move(before.writer);
@@ -180,7 +205,7 @@ void Group::TakeFrom(Group& old) {
 
 std::string Group::GeneratorUrl(const Rule& rule) const {
   return fmt::format("{}/graph?g0.expr={}&g0.tab=1", settings_.external_url,
-                     UrlEscape(rule.config.expr));
+                     QueryEscape(promql::Print(*rule.expression)));
 }
 
 }  // namespace picket::rules::alerting

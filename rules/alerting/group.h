@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -53,10 +54,15 @@ class Group {
   /// interval, the same after a restart.
   UnixMs NextSlot(UnixMs after) const;
   void Evaluate(UnixMs t);
-  /// Ends its series: the group was taken out of the configuration.
-  void End(UnixMs t);
+  /// Ends its series, apart from those that others write too: the group was taken out of the
+  /// configuration.
+  void End(UnixMs t, const std::set<Labels>& others);
   /// Takes over alerts and series of the group it replaces.
   void TakeFrom(Group& old);
+  /// Takes over series of rules that a group which left had under the same name: a rule that moved
+  /// goes on without a gap.
+  void TakeMoved(Group& gone);
+  void AddLiveSeries(std::set<Labels>& out) const;
 
   const GroupConfig& config() const { return config_; }
   Milliseconds interval() const { return interval_; }

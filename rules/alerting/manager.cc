@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "core/base/hash.h"
 #include "core/base/log.h"
@@ -72,8 +73,14 @@ void RuleManager::Apply(std::vector<GroupConfig> groups, AlertingConfig settings
     if (group->due_ms == 0) group->due_ms = group->NextSlot(now_ms - 1);
     groups_.push_back(std::move(group));
   }
-  for (const auto& g : old)
-    if (g) g->End(now_ms);
+  std::set<Labels> live;
+  for (const auto& g : groups_) {
+    for (const auto& gone : old)
+      if (gone) g->TakeMoved(*gone);
+    g->AddLiveSeries(live);
+  }
+  for (const auto& gone : old)
+    if (gone) gone->End(now_ms, live);
   if (!restored_) Restore(now_ms);
   restored_ = true;
 }

@@ -50,4 +50,20 @@ size_t SeriesWriter::Write(UnixMs t, const std::vector<std::pair<Labels, double>
   return refused;
 }
 
+void SeriesWriter::End(UnixMs t, const std::set<Labels>& others) {
+  for (auto it = live_.begin(); it != live_.end();) {
+    if (!others.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    intake_.Release(source_, it->second.id);
+    it = live_.erase(it);
+  }
+  Write(std::max(t, last_ms_ + 1), {});
+}
+
+void SeriesWriter::AddLive(std::set<Labels>& out) const {
+  for (const auto& [labels, live] : live_) out.insert(labels);
+}
+
 }  // namespace picket::rules::alerting

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,8 +23,9 @@ class SeriesWriter {
 
   /// One result. Labels must be unique. Returns how many new series the store refused.
   size_t Write(UnixMs t, const std::vector<std::pair<Labels, double>>& samples);
-  /// Ends every series with a marker at `t`.
-  void End(UnixMs t) { Write(std::max(t, last_ms_ + 1), {}); }
+  /// Ends every series with a marker at `t`, apart from those that others go on with.
+  void End(UnixMs t, const std::set<Labels>& others);
+  void AddLive(std::set<Labels>& out) const;
   size_t series() const { return live_.size(); }
 
  private:

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rules/promql/series_values.h"
 
+#include <fmt/format.h>
+#include <strings.h>
+
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -57,8 +61,10 @@ Result<double> ParseDouble(std::string_view text) {
 Result<double> TakeNumber(std::string_view& text) {
   size_t i = 0;
   if (i < text.size() && (text[i] == '+' || text[i] == '-')) ++i;
-  if (text.substr(i).starts_with("Inf") || text.substr(i).starts_with("inf") ||
-      text.substr(i).starts_with("NaN")) {
+  const auto word = [&](std::string_view name) {
+    return text.size() >= i + 3 && ::strncasecmp(text.data() + i, name.data(), 3) == 0;
+  };
+  if (word("inf") || word("nan")) {
     i += 3;
   } else {
     const auto digit = [&](size_t k) {
@@ -271,6 +277,47 @@ Result<Labels> ParseSeriesLabels(std::string_view text) {
     pairs.emplace_back(m.name(), m.value());
   }
   return Labels(std::move(pairs));
+}
+
+std::string HistogramNotation(const HistogramValue& histogram) {
+  HistogramValue h = histogram;
+  Compact(h);
+  std::string out;
+  const auto number = [&](const char* key, double v) {
+    if (v != 0) out += fmt::format("{}{}:{}", out.empty() ? "" : " ", key, FormatFloat(v));
+  };
+  const auto list = [&](const char* key, const std::vector<double>& values) {
+    if (values.empty()) return;
+    out += fmt::format("{}{}:[", out.empty() ? "" : " ", key);
+    for (size_t i = 0; i < values.size(); ++i) out += (i == 0 ? "" : " ") + FormatFloat(values[i]);
+    out += "]";
+  };
+  // The gaps between spans are buckets without a count here.
+  const auto side = [&](const char* offset, const char* key, const auto& spans,
+                        const std::vector<double>& counts) {
+    const SparseBuckets sparse = ToSparse(spans, counts);
+    if (sparse.empty()) return;
+    std::vector<double> dense;
+    for (const auto& [index, count] : sparse) {
+      dense.resize(static_cast<size_t>(index - sparse.front().first));
+      dense.push_back(count);
+    }
+    number(offset, sparse.front().first);
+    list(key, dense);
+  };
+  number("schema", h.schema);
+  number("count", h.count);
+  number("sum", h.sum);
+  number("z_bucket", h.zero_count);
+  number("z_bucket_w", h.zero_threshold);
+  list("custom_values", h.custom_values);
+  constexpr std::array<const char*, 4> kHints = {"", "reset", "not_reset", "gauge"};
+  if (h.hint != HistogramValue::ResetHint::kUnknown)
+    out += fmt::format("{}counter_reset_hint:{}", out.empty() ? "" : " ",
+                       kHints[static_cast<size_t>(h.hint)]);
+  side("offset", "buckets", h.positive_spans, h.positive_buckets);
+  side("n_offset", "n_buckets", h.negative_spans, h.negative_buckets);
+  return "{{" + out + "}}";
 }
 
 bool IsStartTimeLine(std::string_view line) {

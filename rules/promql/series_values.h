@@ -27,6 +27,8 @@ struct SeriesLine {
   std::vector<SlotValue> values;
 };
 
+/// A histogram in this notation: what it is read from gives it back, apart from empty buckets.
+std::string HistogramNotation(const HistogramValue& histogram);
 /// `metric{a="b"}` alone. Errors: kInvalidArgument, also when it is not equalities only.
 Result<Labels> ParseSeriesLabels(std::string_view text);
 Result<SeriesLine> ParseSeriesLine(std::string_view line);

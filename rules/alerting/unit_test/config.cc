@@ -59,8 +59,10 @@ Result<UnixMs> ParseStart(const std::string& text) {
               fmt::format("\"{}\" is neither Unix seconds nor an RFC 3339 time", text));
 }
 
-Result<double> ParseNumber(const std::string& text) {
-  if (text.empty()) return 0.0;
+Result<double> ParseNumber(const std::string& written) {
+  if (written.empty()) return 0.0;
+  std::string text = written;
+  std::erase(text, '_');  // digits may be grouped
   std::string_view rest = text;
   const bool minus = rest.starts_with('-');
   if (minus || rest.starts_with('+')) rest.remove_prefix(1);
@@ -77,7 +79,7 @@ Result<double> ParseNumber(const std::string& text) {
       return minus ? -static_cast<double>(v) : static_cast<double>(v);
   }
   if (const auto v = Number(text); v && std::isfinite(*v)) return *v;
-  return Fail(ErrorKind::kInvalidArgument, fmt::format("\"{}\" is not a number", text));
+  return Fail(ErrorKind::kInvalidArgument, fmt::format("\"{}\" is not a number", written));
 }
 
 void Declare(config::Object<InputSeries>& o) {

@@ -12,7 +12,6 @@
 #include "core/base/strings.h"
 #include "rules/alerting/group.h"
 #include "rules/alerting/unit_test/store.h"
-#include "rules/promql/eval/histogram.h"
 #include "rules/promql/eval/histogram_math.h"
 #include "rules/promql/parser.h"
 
@@ -29,8 +28,10 @@ Texts TextsOf(const Labels& labels) {
 }
 
 std::string Print(const Texts& texts) {
-  std::vector<std::pair<std::string, std::string>> pairs(texts.begin(), texts.end());
-  return Labels(std::move(pairs)).ToString();
+  std::string out;
+  for (const auto& [name, text] : texts)
+    out += fmt::format("{}{}=\"{}\"", out.empty() ? "" : ", ", name, text);
+  return "{" + out + "}";
 }
 
 /// What is compared of a sample. Shape: sorted by labels.
@@ -41,7 +42,7 @@ struct Sample {
 
   std::string Print() const {
     return labels.ToString() + " " +
-           (histogram ? promql::HistogramText(*histogram) : FormatFloat(value));
+           (histogram ? promql::HistogramNotation(*histogram) : FormatFloat(value));
   }
 };
 
@@ -163,17 +164,17 @@ class Test {
     using One = std::pair<Texts, Texts>;
     std::vector<One> expected, got;
     for (const ExpectedAlert& e : c.expected) {
-      One& one = expected.emplace_back(e.labels, e.annotations);
-      one.first["alertname"] = c.alertname;
-      // Annotations without a text are none.
-      std::erase_if(one.second, [](const auto& a) { return a.second.empty(); });
+      expected.emplace_back(e.labels, e.annotations).first["alertname"] = c.alertname;
     }
     for (const Group& g : groups_)
       for (const Rule& r : g.rules()) {
         if (!r.alert || r.config.alert != c.alertname) continue;
-        for (const auto& [labels, alert] : r.alert->alerts())
-          if (alert.state == AlertState::kFiring)
-            got.emplace_back(TextsOf(labels), TextsOf(alert.annotations));
+        for (const auto& [labels, alert] : r.alert->alerts()) {
+          if (alert.state != AlertState::kFiring) continue;
+          got.emplace_back(TextsOf(labels), TextsOf(alert.annotations));
+          // An annotation whose text came out empty is still one.
+          for (const auto& [name, text] : r.config.annotations) got.back().second.try_emplace(name);
+        }
       }
     std::sort(expected.begin(), expected.end());
     std::sort(got.begin(), got.end());

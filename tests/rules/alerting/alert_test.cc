@@ -19,6 +19,7 @@ using picket::testing::MemoryStore;
 class Story : public ::testing::Test {
  protected:
   void Load(const std::string& yaml, const std::string& state_path = "") {
+    settings_.external_url = "http://picket.test";
     manager_.reset();
     manager_ = std::make_unique<RuleManager>(
         RuleManager::Options{settings_, state_path},
@@ -87,6 +88,8 @@ TEST_F(Story, PendingThenFiringThenResolved) {
   EXPECT_EQ(sent_[0].labels.ToString(), R"({alertname="High", i="a", severity="page"})");
   EXPECT_EQ(sent_[0].annotations.Get("summary"), "a is 9");
   EXPECT_EQ(sent_[0].ends_at_ms, now_ + 4 * 60'000);
+  EXPECT_EQ(sent_[0].starts_at_ms, now_);
+  EXPECT_EQ(sent_[0].generator_url, "http://picket.test/graph?g0.expr=x+%3E+5&g0.tab=1");
   EXPECT_TRUE(IsStaleNan(Last(Labels{{"__name__", "ALERTS"},
                                      {"alertname", "High"},
                                      {"alertstate", "pending"},
@@ -180,6 +183,29 @@ TEST_F(Story, AReloadKeepsWhatDidNotChange) {
   Reload("groups: []");
   EXPECT_TRUE(IsStaleNan(Last(Labels{
       {"__name__", "ALERTS"}, {"alertname", "High"}, {"alertstate", "firing"}, {"i", "a"}})));
+}
+
+TEST_F(Story, WhatAnotherGroupStillWritesDoesNotEnd) {
+  Load(R"(groups: [{name: g, rules: [{record: y, expr: x}, {record: z, expr: x}]},
+                   {name: copy, rules: [{record: y, expr: x}]}])");
+  Tick(7);
+  Reload(R"(groups: [{name: copy, rules: [{record: y, expr: x}]}])");
+  EXPECT_EQ(Last(Labels{{"__name__", "y"}, {"i", "a"}}), 7);
+  EXPECT_TRUE(IsStaleNan(Last(Labels{{"__name__", "z"}, {"i", "a"}})));
+  Tick(8);
+  EXPECT_EQ(Last(Labels{{"__name__", "y"}, {"i", "a"}}), 8);
+  Reload("groups: []");
+  EXPECT_TRUE(IsStaleNan(Last(Labels{{"__name__", "y"}, {"i", "a"}})));
+}
+
+TEST_F(Story, ARuleThatMovedToAnotherGroupGoesOn) {
+  Load(R"(groups: [{name: g, rules: [{record: y, expr: x}, {record: w, expr: x > 7}]}])");
+  Tick(8);
+  Reload(R"(groups: [{name: other, rules: [{record: y, expr: x}, {record: w, expr: x > 7}]}])");
+  EXPECT_EQ(Last(Labels{{"__name__", "y"}, {"i", "a"}}), 8);
+  Tick(7);
+  EXPECT_EQ(Last(Labels{{"__name__", "y"}, {"i", "a"}}), 7);
+  EXPECT_TRUE(IsStaleNan(Last(Labels{{"__name__", "w"}, {"i", "a"}}))) << "and ends when it ends";
 }
 
 TEST_F(Story, StateSurvivesARestartForEveryFor) {

@@ -70,6 +70,53 @@ TEST(RuleFile, RefusesWhatCannotWork) {
   EXPECT_NE(Findings("group: []"), "");
 }
 
+TEST(RuleFile, FindingsNameTheGroupAndTheRule) {
+  const std::string text = Findings(R"(groups:
+- name: nodes
+  rules:
+  - {record: a, expr: up}
+  - {alert: Down, expr: "up ==", labels: {x: "{{ nope }}"}}
+)");
+  EXPECT_NE(text.find("r.yml:5:"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"(group "nodes", rule 2 "Down".expr: could not parse)"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find(R"(group "nodes", rule 2 "Down".labels.x: template)"), std::string::npos)
+      << text;
+}
+
+TEST(RuleFile, WarnsOfDuplicates) {
+  config::Diagnostics d;
+  const auto groups = ParseRuleFile(config::MakeSource("r.yml", R"(groups:
+- name: one
+  labels: {team: a}
+  rules:
+  - {record: "x:sum", expr: sum(x)}
+  - {alert: Down, expr: up == 0, labels: {severity: page}}
+  - {alert: Down, expr: up == 0, labels: {severity: ticket}}
+- name: two
+  rules:
+  - {record: "x:sum", expr: sum(x)}
+  - {record: "x:sum", expr: sum(y), labels: {team: a}}
+)"),
+                                    d);
+  EXPECT_EQ(groups.size(), 2U);
+  EXPECT_FALSE(d.HasErrors());
+  ASSERT_EQ(d.warnings(), 1U) << d.Render();
+  EXPECT_EQ(d.all()[0].Where().line, 11);
+  EXPECT_NE(d.Render().find("is rule 1 of group \"one\" at line 5"), std::string::npos)
+      << d.Render();
+}
+
+TEST(RuleFile, LegacyNamesAreChecked) {
+  const std::string yaml =
+      "groups: [{name: g, rules: [{alert: a, expr: up, annotations: {a-b: c}}, {record: 'ä', expr: "
+      "up, labels: {c.d: e}}]}]";
+  EXPECT_EQ(Findings(yaml), "");
+  config::Diagnostics d;
+  ParseRuleFile(config::MakeSource("r.yml", yaml), d, {.legacy_names = true});
+  EXPECT_EQ(d.errors(), 3U) << d.Render();
+}
+
 TEST(RuleFile, AnEmptyFileHasNoGroups) {
   EXPECT_EQ(Findings(""), "");
   EXPECT_EQ(Findings("groups: []"), "");
