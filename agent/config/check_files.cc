@@ -18,13 +18,23 @@ class FileVisitor {
 
   void Object(const config::ObjectInfo& info, const void* object, const std::string& path) {
     for (const config::FieldInfo& f : info.fields) {
-      if (!f.type) continue;
+      if (!f.type || IsDefault(info, f, object)) continue;
       const std::string here = path.empty() ? f.name : path + "." + f.name;
       Value(f, f.type, static_cast<const char*>(object) + f.offset, here);
     }
   }
 
  private:
+  /// A file that nobody named may be absent: what reads it knows.
+  static bool IsDefault(const config::ObjectInfo& info, const config::FieldInfo& f,
+                        const void* object) {
+    if (!f.path || f.type->kind != config::Kind::kString || !info.defaults) return false;
+    const auto text = [&](const void* o) -> const std::string& {
+      return *reinterpret_cast<const std::string*>(static_cast<const char*>(o) + f.offset);
+    };
+    return text(object) == text(info.defaults.get());
+  }
+
   void Value(const config::FieldInfo& f, const config::TypeInfo* type, const void* value,
              const std::string& path) {
     if (type->kind == config::Kind::kObject) return Object(type->object(), value, path);

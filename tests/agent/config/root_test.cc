@@ -230,6 +230,30 @@ TEST(Files, TheFullCheckLooksAtWhatIsNamed) {
     EXPECT_THAT(text, HasSubstr(s));
 }
 
+TEST(Files, ADefaultPathThatIsNotThereIsNoFinding) {
+  Folder f;
+  Loaded l = LoadConfig(f.Write("picket.yml", "node: {name: a}\n"));
+  ASSERT_TRUE(l.ok()) << l.diagnostics.Render();
+  CheckFiles(l.config, l.diagnostics);
+  EXPECT_EQ(l.diagnostics.warnings(), 0u) << l.diagnostics.Render();
+  l.config.collectors.host.udev_data = f.path() + "/none";
+  CheckFiles(l.config, l.diagnostics);
+  EXPECT_EQ(l.diagnostics.warnings(), 1u) << l.diagnostics.Render();
+}
+
+TEST(Files, RuleFilesAreLinted) {
+  Folder f;
+  const std::string main = f.Write("prometheus.yml", "rule_files: [rules.yml]\n");
+  f.Write(
+      "rules.yml",
+      "groups:\n- name: g\n  rules:\n  - {record: a:b, expr: up}\n  - {record: a:b, expr: up}\n");
+  Loaded l = LoadConfig(main);
+  CheckFiles(l.config, l.diagnostics);
+  ASSERT_TRUE(l.ok()) << l.diagnostics.Render();
+  EXPECT_EQ(l.diagnostics.warnings(), 1u);
+  EXPECT_THAT(l.diagnostics.Render(), HasSubstr("rules.yml:5:"));
+}
+
 TEST(DataDir, IsTheFirstThatCanBeWritten) {
   Folder f;
   NodeConfig node;
