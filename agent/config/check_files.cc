@@ -89,7 +89,7 @@ void CheckRuleFiles(const RootConfig& c, config::Diagnostics& diagnostics) {
                        {},
                        {}});
     for (const std::string& file : all)
-      if (auto groups = rules::alerting::LoadRuleFile(file, diagnostics); !groups)
+      if (auto groups = rules::alerting::LoadRuleFile(file, diagnostics, c.rules.reading); !groups)
         diagnostics.Add({config::Severity::kError,
                          nullptr,
                          {},

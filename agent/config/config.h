@@ -66,6 +66,7 @@ struct RulesConfig {
   std::vector<std::string> slos;
   std::vector<rules::canary::CanaryConfig> canaries;
   rules::alerting::AlertingConfig alerting;
+  rules::alerting::RuleFileOptions reading;  ///< from other sections; not a setting
 };
 
 struct ExportersConfig {

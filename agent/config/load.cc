@@ -133,6 +133,8 @@ class Reader {
       c.rules.alerting.evaluation_interval = global.evaluation_interval;
     if (!IsSet("rules", "alerting", "query_offset"))
       c.rules.alerting.query_offset = global.rule_query_offset;
+    c.rules.reading.legacy_names =
+        global.defaults.metric_name_validation_scheme == collectors::scrape::NameScheme::kLegacy;
     // A prometheus.yml that runs as it is has no series it did not ask for.
     const Node* collectors = root_.Find("collectors");
     if (out_.prometheus && !(collectors && collectors->Find("host")))

@@ -54,7 +54,7 @@ Result<RuleRunner::Plan> RuleRunner::Prepare(const agent::RulesConfig& config) {
   config::Diagnostics diagnostics;
   for (const std::string& pattern : config.files)
     for (const std::string& path : rules::alerting::ExpandGlob(pattern)) {
-      PICKET_ASSIGN(auto groups, rules::alerting::LoadRuleFile(path, diagnostics));
+      PICKET_ASSIGN(auto groups, rules::alerting::LoadRuleFile(path, diagnostics, config.reading));
       for (auto& g : groups) plan.groups.push_back(std::move(g));
     }
   std::set<std::string> ids;

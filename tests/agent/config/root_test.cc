@@ -254,6 +254,20 @@ TEST(Files, RuleFilesAreLinted) {
   EXPECT_THAT(l.diagnostics.Render(), HasSubstr("rules.yml:5:"));
 }
 
+TEST(Files, LegacyNamesHoldForRulesToo) {
+  Folder f;
+  f.Write("rules.yml", "groups: [{name: g, rules: [{record: a.b, expr: up}]}]\n");
+  for (const bool legacy : {false, true}) {
+    Loaded l = LoadConfig(
+        f.Write("prometheus.yml", fmt::format("global: {{metric_name_validation_scheme: {}}}\n"
+                                              "rule_files: [rules.yml]\n",
+                                              legacy ? "legacy" : "utf8")));
+    ASSERT_TRUE(l.ok()) << l.diagnostics.Render();
+    CheckFiles(l.config, l.diagnostics);
+    EXPECT_EQ(l.ok(), !legacy) << l.diagnostics.Render();
+  }
+}
+
 TEST(DataDir, IsTheFirstThatCanBeWritten) {
   Folder f;
   NodeConfig node;
