@@ -60,8 +60,8 @@ void Encoder::OnSeriesGone(SeriesId id) {
   book_.Remove(id);
   // Batches remember numbers of texts until they are sent. Under churn they are sent early now and
   // then.
-  constexpr size_t kManyUnused = 10'000;
-  if (book_.unused() >= kManyUnused) Flush(Duration::max(), true);
+  constexpr size_t kMany = 1'000;
+  if (book_.unswept() >= kMany) Flush(Duration::max(), true);
   if (pending_.load(std::memory_order_relaxed) == 0) book_.Sweep();
 }
 
@@ -102,13 +102,78 @@ uint32_t Encoder::OnRow(const SampleRow& row) {
   Batch& batch = *batches_[*s.lane];
   std::lock_guard guard(batch.mutex);
   for (size_t i = 0; i < row.series.size(); ++i) {
-    const auto& series = book_.Get(row.series[i]);
-    if (series.state != SeriesBook::Series::State::kLive) continue;
+    const SeriesBook::Series series = book_.Get(row.series[i]);
+    if (!series.live()) continue;
     AddSample(batch, *s.lane, series, row.timestamp_ms, row.values[i]);
     ++sent;
   }
   return static_cast<uint32_t>(before - sent);
 }
+
+/// Builds a request once and keeps of it what stays.
+class Encoder::ChunkMaker {
+ public:
+  ChunkMaker(const SeriesBook& book, UnixMs timestamp_ms, bool v2)
+      : book_(book), timestamp_ms_(timestamp_ms), tail_(timestamp_ms), builder_(v2) {}
+
+  uint32_t samples() const { return builder_.samples(); }
+  void Add(SeriesBook::Series series, uint32_t index) {
+    values_.push_back(builder_.Add(book_, series, timestamp_ms_, 0));
+    ends_.push_back(builder_.series_bytes());
+    index_.push_back(index);
+  }
+  Chunk Finish() {
+    size_t begin = 0;
+    const std::string_view request = builder_.Finish(&begin);
+    const std::string_view series = request.substr(begin);
+    Chunk chunk;
+    chunk.head = request.substr(0, begin);
+    chunk.samples = builder_.samples();
+    std::string parts;
+    const auto part = [&](size_t from, size_t to) {
+      char size[10];
+      parts.append(size, proto::WriteVarint(size, to - from));
+      parts += series.substr(from, to - from);
+      chunk.tails += to - from;
+    };
+    size_t at = 0;
+    for (size_t i = 0; i < values_.size(); ++i) {
+      part(at, values_[i]);
+      part(values_[i] + tail_.size(), ends_[i]);
+      at = ends_[i];
+    }
+    parts.append(kStep, '\0');         // see Copy
+    chunk.parts = std::string(parts);  // no larger than it must be
+    chunk.first = index_.front();
+    if (index_.back() - chunk.first + 1 != index_.size()) {
+      index_.shrink_to_fit();
+      chunk.index = std::move(index_);
+    }
+    builder_.Clear();
+    values_.clear();
+    ends_.clear();
+    index_.clear();
+    return chunk;
+  }
+
+  /// Takes the part at `from`. Reads and writes whole steps: up to kStep bytes behind either end.
+  static constexpr size_t kStep = 16;
+  static char* Copy(const char*& from, char* to) {
+    uint64_t size = static_cast<uint8_t>(*from++);
+    if (size >= 128) from = proto::ReadVarint(from - 1, from + 9, size);
+    for (size_t i = 0; i < size; i += kStep) std::memcpy(to + i, from + i, kStep);
+    from += size;
+    return to + size;
+  }
+
+ private:
+  const SeriesBook& book_;
+  const UnixMs timestamp_ms_;
+  const RequestBuilder::SampleTail tail_;
+  RequestBuilder builder_;
+  std::vector<size_t> values_, ends_;
+  std::vector<uint32_t> index_;
+};
 
 void Encoder::MakePlan(Source& s, const SampleRow& row) {
   plans_->Add();
@@ -117,67 +182,57 @@ void Encoder::MakePlan(Source& s, const SampleRow& row) {
   s.time_width = TimeWidth(row.timestamp_ms);
   s.chunks.clear();
   s.filtered = 0;
-  RequestBuilder builder(s.v2);
-  Chunk chunk;
-  const auto finish = [&] {
-    if (builder.empty()) return;
-    size_t first_series = 0;
-    chunk.bytes = builder.Finish(&first_series);
-    chunk.bytes.shrink_to_fit();
-    for (auto& at : chunk.values) at += static_cast<uint32_t>(first_series);
-    chunk.first = chunk.index.front();
-    if (chunk.index.back() - chunk.first + 1 == chunk.index.size()) chunk.index = {};
-    chunk.values.shrink_to_fit();
-    s.chunks.push_back(std::move(chunk));
-    chunk = {};
-    builder.Clear();
-  };
+  ChunkMaker maker(book_, row.timestamp_ms, s.v2);
   for (size_t i = 0; i < row.series.size(); ++i) {
-    const auto& series = book_.Get(row.series[i]);
-    if (series.state != SeriesBook::Series::State::kLive) {
+    const SeriesBook::Series series = book_.Get(row.series[i]);
+    if (!series.live()) {
       ++s.filtered;
       continue;
     }
-    chunk.values.push_back(static_cast<uint32_t>(builder.Add(book_, series, row.timestamp_ms, 0)));
-    chunk.index.push_back(static_cast<uint32_t>(i));
-    if (builder.samples() == options_.max_samples) finish();
+    maker.Add(series, static_cast<uint32_t>(i));
+    if (maker.samples() == options_.max_samples) s.chunks.push_back(maker.Finish());
   }
-  finish();
+  if (maker.samples() > 0) s.chunks.push_back(maker.Finish());
+  s.chunks.shrink_to_fit();
 }
 
-void Encoder::Patch(Chunk& chunk, const SampleRow& row) {
-  char time[16] = {};
-  const char* end = proto::WriteVarint(time, static_cast<uint64_t>(row.timestamp_ms));
-  const auto width = static_cast<size_t>(end - time);
-  char* const bytes = chunk.bytes.data();
-  const double* values = row.values.data() + chunk.first;
-  for (size_t i = 0; i < chunk.values.size(); ++i) {
-    char* const hole = bytes + chunk.values[i];
-    const double v = chunk.index.empty() ? values[i] : row.values[chunk.index[i]];
-    std::memcpy(hole, &v, sizeof v);
-    std::memcpy(hole + RequestBuilder::kTimeOffset, time, width);
+std::string_view Encoder::FillIn(const Chunk& chunk, const SampleRow& row) {
+  thread_local std::unique_ptr<char[]> buffer;
+  thread_local size_t capacity = 0;
+  const RequestBuilder::SampleTail tail(row.timestamp_ms);
+  const size_t size = chunk.head.size() + chunk.tails + chunk.samples * tail.size();
+  const size_t most = size + ChunkMaker::kStep + RequestBuilder::SampleTail::kMostBytes;
+  if (most > capacity) buffer.reset(new char[capacity = most + most / 4]);
+  std::memcpy(buffer.get(), chunk.head.data(), chunk.head.size());
+  char* to = buffer.get() + chunk.head.size();
+  const char* from = chunk.parts.data();
+  const double* const values = row.values.data() + chunk.first;
+  for (size_t i = 0; i < chunk.samples; ++i) {
+    to = ChunkMaker::Copy(from, to);
+    to = tail.Write(to, chunk.index.empty() ? values[i] : row.values[chunk.index[i]]);
+    to = ChunkMaker::Copy(from, to);
   }
+  return {buffer.get(), size};
 }
 
 void Encoder::SendPlan(Source& s, const SampleRow& row) {
-  for (auto& chunk : s.chunks) Patch(chunk, row);
   if (s.direct) {
-    for (auto& chunk : s.chunks)
-      Emit(*s.lane, s.v2, static_cast<uint32_t>(chunk.values.size()), chunk.bytes, kRow);
+    for (const Chunk& chunk : s.chunks)
+      Emit(*s.lane, s.v2, chunk.samples, FillIn(chunk, row), kRow);
     return;
   }
   Batch& batch = *batches_[*s.lane];
   std::lock_guard guard(batch.mutex);
-  for (auto& chunk : s.chunks) {
-    const auto samples = static_cast<uint32_t>(chunk.values.size());
+  for (const Chunk& chunk : s.chunks) {
+    const uint32_t samples = chunk.samples;
     if (samples >= options_.direct_samples || s.v2 || batch.builder.v2() ||
         batch.builder.samples() + samples > options_.max_samples)
       FlushLocked(batch, *s.lane, kFull);
     if (samples >= options_.direct_samples || s.v2) {
-      Emit(*s.lane, s.v2, samples, chunk.bytes, kRow);
+      Emit(*s.lane, s.v2, samples, FillIn(chunk, row), kRow);
       continue;
     }
-    batch.builder.AddEncoded(chunk.bytes, samples);
+    batch.builder.AddEncoded(FillIn(chunk, row), samples);
     Pend(batch, samples);
     if (batch.builder.samples() >= options_.max_samples) FlushLocked(batch, *s.lane, kFull);
   }
@@ -193,8 +248,8 @@ uint32_t Encoder::OnTimed(SourceId source, std::span<const TimedSample> samples)
   Batch& batch = s.direct ? own : *batches_[*s.lane];
   std::lock_guard guard(batch.mutex);
   for (const auto& sample : samples) {
-    const auto& series = book_.Get(sample.series);
-    if (series.state == SeriesBook::Series::State::kLive)
+    const SeriesBook::Series series = book_.Get(sample.series);
+    if (series.live())
       AddSample(batch, *s.lane, series, sample.timestamp_ms, sample.value);
     else
       ++filtered;
@@ -203,7 +258,7 @@ uint32_t Encoder::OnTimed(SourceId source, std::span<const TimedSample> samples)
   return filtered;
 }
 
-void Encoder::AddSample(Batch& batch, uint16_t lane, const SeriesBook::Series& series, UnixMs t,
+void Encoder::AddSample(Batch& batch, uint16_t lane, SeriesBook::Series series, UnixMs t,
                         double v) {
   if (batch.builder.v2() != v2() && batch.builder.empty()) batch.builder = RequestBuilder(v2());
   batch.builder.Add(book_, series, t, v);

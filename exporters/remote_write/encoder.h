@@ -38,13 +38,13 @@ struct EncodedRequest {
   std::string_view body;  ///< one Snappy block
 };
 
-/// Keeps, for each source, a template of its last row: the encoded request with holes of fixed
-/// width for values and times. A row of the same layout is patched in place and compressed. Rows
-/// below `direct_samples` are gathered into batches: in v1 by copying the patched template, in v2
-/// by numbering symbols anew (a table look-up a label text, no hash). Order: all rows of a source
-/// go to one lane, in order. Threads: as SampleSink; Flush from any. The output is called on the
-/// calling thread, one call at a time a lane. Cost: a shared lock a row; nothing a sample but the
-/// patch.
+/// Keeps, for each source, a template of its last row: the encoded request without values and
+/// times. A row of the same layout is written from it into memory that all sources of a thread
+/// share, and compressed. Rows below `direct_samples` are gathered into batches: in v1 by copying
+/// what the template gives, in v2 by numbering symbols anew (a table look-up a label text, no
+/// hash). Order: all rows of a source go to one lane, in order. Threads: as SampleSink; Flush from
+/// any. The output is called on the calling thread, one call at a time a lane. Cost: a shared lock
+/// a row; nothing a sample but the patch.
 class Encoder {
  public:
   using Output = std::function<void(const EncodedRequest&)>;
@@ -71,13 +71,16 @@ class Encoder {
   uint64_t pending() const { return pending_.load(std::memory_order_relaxed); }
 
  private:
+  /// The template of one request: what stays of it from row to row.
   struct Chunk {
-    std::string bytes;
-    std::vector<uint32_t> values;  ///< where they lie
-    std::vector<uint32_t>
-        index;  ///< in the row; empty when they are [first, first + values.size())
+    std::string head;   ///< symbols
+    std::string parts;  ///< for each series what stands before its value and what behind its time
+    size_t tails = 0;   ///< bytes of `parts` as they are in the request
+    uint32_t samples = 0;
+    std::vector<uint32_t> index;  ///< in the row; empty when they are [first, first + samples)
     uint32_t first = 0;
   };
+  class ChunkMaker;
   struct Source {
     uint64_t layout = 0;
     bool v2 = false;
@@ -96,9 +99,10 @@ class Encoder {
 
   Source& SourceOf(SourceId id, std::shared_lock<std::shared_mutex>& lock);
   void MakePlan(Source& s, const SampleRow& row);
-  static void Patch(Chunk& chunk, const SampleRow& row);
+  /// The request, in memory of this thread that is good until the next call on it.
+  static std::string_view FillIn(const Chunk& chunk, const SampleRow& row);
   void SendPlan(Source& s, const SampleRow& row);
-  void AddSample(Batch& batch, uint16_t lane, const SeriesBook::Series& series, UnixMs t, double v);
+  void AddSample(Batch& batch, uint16_t lane, SeriesBook::Series series, UnixMs t, double v);
   void Pend(Batch& batch, uint32_t samples);
   void FlushLocked(Batch& batch, uint16_t lane, size_t cause);
   void Emit(uint16_t lane, bool v2, uint32_t samples, std::string_view request, size_t cause);

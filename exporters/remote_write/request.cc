@@ -65,8 +65,8 @@ uint32_t RequestBuilder::Local(const SeriesBook& book, Symbol s) {
   return next_local_++;
 }
 
-size_t RequestBuilder::Add(const SeriesBook& book, const SeriesBook::Series& series,
-                           UnixMs timestamp_ms, double value) {
+size_t RequestBuilder::Add(const SeriesBook& book, SeriesBook::Series series, UnixMs timestamp_ms,
+                           double value) {
   const size_t sample_size = SampleSize(timestamp_ms);
   if (v2_)
     AddV2(book, series, sample_size);
@@ -88,42 +88,44 @@ size_t RequestBuilder::Add(const SeriesBook& book, const SeriesBook::Series& ser
   return at;
 }
 
-void RequestBuilder::AddV1(const SeriesBook& book, const SeriesBook::Series& series,
-                           size_t sample_size) {
-  const auto refs = book.Refs(series);
+void RequestBuilder::AddV1(const SeriesBook& book, SeriesBook::Series series, size_t sample_size) {
   size_t size = BytesFieldSize(sample_size);
-  for (size_t i = 0; i < refs.size(); i += 2)
-    size += BytesFieldSize(BytesFieldSize(book.Text(refs[i]).size()) +
-                           BytesFieldSize(book.Text(refs[i + 1]).size()));
+  book.ForEachLabel(series, [&](Symbol name, Symbol value) {
+    size += BytesFieldSize(BytesFieldSize(book.Text(name).size()) +
+                           BytesFieldSize(book.Text(value).size()));
+  });
   Writer out(series_);
   Grow(series_, size + 16);
   out.PutHeader(kV1TimeSeries, size);
-  for (size_t i = 0; i < refs.size(); i += 2) {
-    const auto name = book.Text(refs[i]), value = book.Text(refs[i + 1]);
+  book.ForEachLabel(series, [&](Symbol n, Symbol v) {
+    const auto name = book.Text(n), value = book.Text(v);
     out.PutHeader(kV1Labels, BytesFieldSize(name.size()) + BytesFieldSize(value.size()));
     out.PutBytes(kLabelName, name);
     out.PutBytes(kLabelValue, value);
-  }
+  });
 }
 
 // Leaves the metadata in scratch_, to stand behind the sample.
-void RequestBuilder::AddV2(const SeriesBook& book, const SeriesBook::Series& series,
-                           size_t sample_size) {
-  const auto refs = book.Refs(series);
-  scratch_.resize(refs.size() * 5 + 32);
-  char* const begin = scratch_.data();
-  char* p = begin;
-  for (const Symbol ref : refs) p = WriteVarint(p, Local(book, ref));
-  const auto packed = static_cast<size_t>(p - begin);
+void RequestBuilder::AddV2(const SeriesBook& book, SeriesBook::Series series, size_t sample_size) {
+  constexpr size_t kPair = 10;
+  size_t packed = 0;
+  book.ForEachLabel(series, [&](Symbol name, Symbol value) {
+    if (refs_.size() - packed < kPair) refs_.resize(refs_.size() * 2 + kPair);
+    char* p = refs_.data() + packed;
+    p = WriteVarint(p, Local(book, name));
+    p = WriteVarint(p, Local(book, value));
+    packed = static_cast<size_t>(p - refs_.data());
+  });
 
   char meta[32];
   char* m = meta;
-  if (series.type != MetricType::kUnknown || series.help != 0 || series.unit != 0) {
-    m = WriteVarint(WriteTag(m, kMetaType, WireType::kVarint), WireMetricType(series.type));
-    if (series.help != 0)
-      m = WriteVarint(WriteTag(m, kMetaHelpRef, WireType::kVarint), Local(book, series.help));
-    if (series.unit != 0)
-      m = WriteVarint(WriteTag(m, kMetaUnitRef, WireType::kVarint), Local(book, series.unit));
+  const SeriesBook::Meta known = book.MetaOf(series);
+  if (known.type != MetricType::kUnknown || known.help != 0 || known.unit != 0) {
+    m = WriteVarint(WriteTag(m, kMetaType, WireType::kVarint), WireMetricType(known.type));
+    if (known.help != 0)
+      m = WriteVarint(WriteTag(m, kMetaHelpRef, WireType::kVarint), Local(book, known.help));
+    if (known.unit != 0)
+      m = WriteVarint(WriteTag(m, kMetaUnitRef, WireType::kVarint), Local(book, known.unit));
   }
   const auto meta_size = static_cast<size_t>(m - meta);
   const size_t size = BytesFieldSize(packed) + BytesFieldSize(sample_size) +
@@ -131,9 +133,14 @@ void RequestBuilder::AddV2(const SeriesBook& book, const SeriesBook::Series& ser
   Grow(series_, size + 16);
   Writer out(series_);
   out.PutHeader(kV2TimeSeries, size);
-  out.PutBytes(kV2LabelRefs, {begin, packed});
+  out.PutBytes(kV2LabelRefs, {refs_.data(), packed});
   scratch_.clear();
   if (meta_size > 0) Writer(scratch_).PutBytes(kV2Metadata, {meta, meta_size});
+}
+
+RequestBuilder::SampleTail::SampleTail(UnixMs timestamp_ms) {
+  char* const p = WriteTag(time, kSampleTime, WireType::kVarint);
+  time_size = static_cast<size_t>(WriteVarint(p, static_cast<uint64_t>(timestamp_ms)) - time);
 }
 
 void RequestBuilder::AddEncoded(std::string_view series, uint32_t samples) {

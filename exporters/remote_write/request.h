@@ -2,6 +2,7 @@
 // Request bodies of both protocols: built, held as templates, split and translated.
 #pragma once
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,13 +27,28 @@ class RequestBuilder {
   bool v2() const { return v2_; }
   uint32_t samples() const { return samples_; }
   size_t bytes() const { return symbols_.size() + series_.size(); }
+  /// Of the series so far.
+  size_t series_bytes() const { return series_.size(); }
   bool empty() const { return samples_ == 0; }
 
   /// Adds a series with one sample. Returns where its value lies, counted from the first series;
   /// the timestamp's varint lies kTimeOffset behind it.
-  size_t Add(const SeriesBook& book, const SeriesBook::Series& series, UnixMs timestamp_ms,
-             double value);
+  size_t Add(const SeriesBook& book, SeriesBook::Series series, UnixMs timestamp_ms, double value);
   static constexpr size_t kTimeOffset = 9;
+  /// A sample from its value on: 8 bytes, then a tag and the varint of the time. Writes 20 bytes,
+  /// the content of which is good up to what it returns.
+  struct SampleTail {
+    explicit SampleTail(UnixMs timestamp_ms);
+    size_t size() const { return sizeof(double) + time_size; }
+    char* Write(char* p, double value) const {
+      std::memcpy(p, &value, sizeof value);
+      std::memcpy(p + sizeof value, time, sizeof time);
+      return p + size();
+    }
+    static constexpr size_t kMostBytes = 20;
+    char time[12] = {};
+    size_t time_size;
+  };
   /// Adds series that are encoded already. Only v1, where they stand for themselves.
   void AddEncoded(std::string_view series, uint32_t samples);
 
@@ -43,11 +59,12 @@ class RequestBuilder {
 
  private:
   uint32_t Local(const SeriesBook& book, Symbol s);
-  void AddV1(const SeriesBook& book, const SeriesBook::Series& series, size_t sample_size);
-  void AddV2(const SeriesBook& book, const SeriesBook::Series& series, size_t sample_size);
+  void AddV1(const SeriesBook& book, SeriesBook::Series series, size_t sample_size);
+  void AddV2(const SeriesBook& book, SeriesBook::Series series, size_t sample_size);
 
   bool v2_;
   std::string symbols_, series_, scratch_;
+  std::string refs_;  // working memory, stays as large as it had to be
   std::vector<uint64_t>
       local_;  // by symbol: epoch in the upper half, index in this request in the lower
   uint64_t epoch_ = 0;

@@ -57,7 +57,7 @@ uint32_t Tsdb::Impl::ClaimSlot(Source& source, SeriesId id, bool fresh_stripe, S
   }
   entry.owner = source.id;
   entry.released = false;
-  entry.slot = SlotRef(filling->index(), filling->AddSlot(id, static_cast<uint32_t>(entry.hash)));
+  entry.slot = SlotRef(filling->index(), filling->AddSlot(id, entry.hash));
   table->Pin(id);
   table->AddPlace(id, source.id);
   return entry.slot;
@@ -219,8 +219,7 @@ uint32_t Tsdb::Impl::TimedSlot(Source& source, SeriesId id) {
   Stripe* stripe =
       room != source.timed.end() ? room->get() : NewStripe(source, source.timed, BlockKind::kTimed);
   std::unique_lock lock(table_mutex);
-  const uint32_t ref =
-      SlotRef(stripe->index(), stripe->AddSlot(id, static_cast<uint32_t>(table->At(id).hash)));
+  const uint32_t ref = SlotRef(stripe->index(), stripe->AddSlot(id, table->At(id).hash));
   source.timed_slots.Insert(id, ref);
   table->Pin(id);
   table->AddPlace(id, source.id);

@@ -75,6 +75,16 @@ void LogHeap::Free(uint8_t* chunk) {
   FreeLocked(static_cast<uint64_t>(chunk - region_->data()) / kPage, order);
 }
 
+void LogHeap::LeaveToPageCache(const uint8_t* chunk) {
+  region_->LeaveToPageCache(static_cast<uint64_t>(chunk - region_->data()),
+                            kPage << reinterpret_cast<const ChunkHeader*>(chunk)->order);
+}
+
+void LogHeap::LeaveToPageCache() {
+  std::lock_guard lock(mutex_);
+  region_->LeaveToPageCache(0, region_->size());
+}
+
 void LogHeap::Scan(const std::function<bool(const ChunkHeader&, uint8_t*)>& fn) {
   const uint64_t unit = 1ULL << kMaxOrder;
   const uint64_t pages = region_->size() / kPage / unit * unit;

@@ -39,6 +39,9 @@ class LogHeap {
   /// A zeroed chunk whose header is written (magic last). Null when there is no room.
   uint8_t* Allocate(ChunkHeader header);
   void Free(uint8_t* chunk);
+  /// A chunk that is full, or all: see Region::LeaveToPageCache.
+  void LeaveToPageCache(const uint8_t* chunk);
+  void LeaveToPageCache();
   uint64_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
 
   /// At start-up, before Allocate: calls `fn` for each chunk with a sound header; those for which

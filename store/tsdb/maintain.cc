@@ -11,6 +11,7 @@ namespace {
 /// After a restart a source may come back under its name and go on with its open block.
 constexpr auto kOrphanGrace = std::chrono::minutes(5);
 constexpr Duration kMaintainEvery = std::chrono::seconds(5);
+constexpr Duration kLeaveEvery = std::chrono::minutes(1);
 constexpr uint64_t kCompactAbove = uint64_t{1} << 20;
 
 }  // namespace
@@ -33,8 +34,10 @@ void Tsdb::Impl::RefreshIndexBytes() {
       for (const auto& s : p.stripes) n += sizeof s + s.gather.capacity() * 4;
   }
   {
+    const auto all = Sources();
     std::shared_lock lock(table_mutex);
-    n += table->memory_bytes() + live_series * 20;
+    n += table->memory_bytes();
+    for (const auto& source : all) n += source->holds.memory_bytes() + source->again.memory_bytes();
   }
   index_bytes = n;
 }
@@ -165,6 +168,18 @@ void Tsdb::Impl::Maintain() {
   }
   RemoveDeadSources();
   CompactSeriesLog();
+  LeaveToPageCache();
+}
+
+/// What readers have touched since the last time. Pages being written are left again when full.
+void Tsdb::Impl::LeaveToPageCache() {
+  const int64_t now = options.clock->Steady().count();
+  if (now - left_to_cache_ns < kLeaveEvery.count()) return;
+  left_to_cache_ns = now;
+  segments->LeaveToPageCache();
+  heap->LeaveToPageCache();
+  std::unique_lock lock(table_mutex);
+  if (log != nullptr) log->LeaveToPageCache();
 }
 
 }  // namespace picket::store::tsdb

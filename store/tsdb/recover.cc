@@ -75,6 +75,10 @@ void Tsdb::Impl::Recover() {
     if (source != nullptr) closed_by_name[source->name] = source->id;
   for (SourceId id = 0; id < sources.size(); ++id)
     if (sources[id] == nullptr) free_sources.push_back(id);
+  // Checking sums has touched every page.
+  segments->LeaveToPageCache();
+  heap->LeaveToPageCache();
+  log->LeaveToPageCache();
 }
 
 void Tsdb::Impl::RecoverSeries() {
@@ -110,7 +114,7 @@ void Tsdb::Impl::PinRecovered(SeriesId id, SourceId source, uint32_t hash, uint3
   table->Pin(id);
   table->AddPlace(id, source);
   const SeriesEntry& e = table->At(id);
-  if (e.label_count == 0 || ((static_cast<uint32_t>(e.hash) ^ hash) & mask) != 0) ++lost;
+  if (e.label_count == 0 || ((e.hash ^ hash) & mask) != 0) ++lost;
 }
 
 void Tsdb::Impl::RecoverBlocks(std::unordered_set<uint64_t>& sealed_logs) {

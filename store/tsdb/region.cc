@@ -71,6 +71,14 @@ void Region::Discard(uint64_t offset, uint64_t length) {
   }
 }
 
+void Region::LeaveToPageCache(uint64_t offset, uint64_t length) {
+  if (fd_ < 0) return;
+  const uint64_t first = offset / kPage * kPage;
+  const uint64_t last = (offset + length) / kPage * kPage;  // the rest of a page is yet to come
+  // Of a shared mapping this drops no byte: dirty pages are the file's, not the process's.
+  if (last > first) madvise(data_ + first, last - first, MADV_DONTNEED);
+}
+
 Status Region::Restore(uint64_t offset, uint64_t length) {
   if (fd_ >= 0) {
     const int e = allocate_(fd_, static_cast<int64_t>(offset), static_cast<int64_t>(length));

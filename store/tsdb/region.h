@@ -34,6 +34,10 @@ class Region {
   /// bytes.
   void Discard(uint64_t offset, uint64_t length);
   Status Restore(uint64_t offset, uint64_t length);
+  /// Takes the pages up to the last whole one of a range out of this process's memory. A file's
+  /// bytes stay in the page cache, which the system may take back, and are mapped again when
+  /// touched. Nothing is done to plain memory.
+  void LeaveToPageCache(uint64_t offset, uint64_t length);
   int fd() const { return fd_; }
 
  private:

@@ -50,6 +50,7 @@ const uint8_t* RowLog::Append(RecordType type, std::span<const uint8_t> payload)
                        0};
     uint8_t* chunk = heap_->Allocate(header);
     if (chunk == nullptr) return nullptr;
+    if (!chunks_.empty()) heap_->LeaveToPageCache(chunks_.back());
     chunks_.push_back(chunk);
     at_ = chunk + sizeof(ChunkHeader);
     end_ = chunk + ChunkBytes(chunk);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr uint32_t kSegmentMagic = 0x47455350;  // "PSEG"
 constexpr uint64_t kHeaderBytes = 64;
+constexpr uint64_t kLeaveStep = uint64_t{64} << 10;
 constexpr size_t kSpareSegments = 2;  // free ones that keep their memory
 
 struct SegmentHeader {
@@ -107,6 +108,11 @@ Result<BlockRef> Segments::Write(BlockHeader header, std::span<const uint8_t> pa
   segment->samples += header.samples;
   segment->block_bytes += header.length;
   ++segment->blocks;
+  if (segment->used - segment->left >= kLeaveStep) {
+    region_->LeaveToPageCache(segment->place * kSegmentBytes + segment->left,
+                              segment->used - segment->left);
+    segment->left = segment->used / 4096 * 4096;
+  }
   return BlockRef{segment, at,   header.min_ms, header.max_ms,
                   first,   last, header.stripe, static_cast<BlockKind>(header.kind)};
 }
@@ -228,6 +234,11 @@ void Segments::Load(const std::function<void(BlockRef)>& fn,
     segments_ = found;
   }
   for (const auto& segment : found) LoadSegment(segment, fn, damage);
+}
+
+void Segments::LeaveToPageCache() {
+  std::lock_guard lock(mutex_);
+  region_->LeaveToPageCache(0, region_->size());
 }
 
 uint64_t Segments::segment_bytes() const {

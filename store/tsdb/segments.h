@@ -22,6 +22,7 @@ struct Segment {
   uint64_t number = 0;  ///< counts up over the life of the store
   uint8_t* base = nullptr;
   uint64_t used = 0;
+  uint64_t left = 0;  ///< up to here pages were left to the page cache when they were full
   int64_t begun_ms = INT64_MIN;  ///< end of its first block
   int64_t min_ms = INT64_MAX;
   int64_t max_ms = INT64_MIN;
@@ -77,6 +78,9 @@ class Segments {
   };
   /// At start-up: reads the file; `fn` gets each sound block, `damage` each part that is not.
   void Load(const std::function<void(BlockRef)>& fn, const std::function<void(Damage)>& damage);
+
+  /// See Region::LeaveToPageCache.
+  void LeaveToPageCache();
 
   /// Memory behind the segments: what of them was ever written, in pages.
   uint64_t segment_bytes() const;

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "store/tsdb/index/flat_index.h"
+#include "core/base/flat_index.h"
 #include "store/tsdb/segments.h"
 #include "store/tsdb/stripe.h"
 
@@ -44,7 +44,8 @@ struct Source {
   SourceId id = 0;
   std::string name;
   std::atomic<bool> open{false};
-  FlatMap holds;  ///< series and how often; guarded by the table's lock
+  NumberSet holds;  ///< series; guarded by the table's lock
+  FlatMap again;    ///< how often more than once, for those held more than once; likewise
 
   std::mutex mutex;                              // guards all below
   std::vector<std::unique_ptr<Stripe>> stripes;  ///< of rows; null where one went away

@@ -149,9 +149,9 @@ std::vector<SeriesId> Tsdb::CloseSourceSeries(SourceId id) {
   }
   {
     std::unique_lock lock(m.table_mutex);
-    const std::vector<uint32_t> held = source->holds.keys();
-    for (SeriesId series : held)
-      if (m.ReleaseLocked(*source, series, *source->holds.Find(series))) gone.push_back(series);
+    source->again.Clear();
+    for (SeriesId series : source->holds.ToVector())
+      if (m.ReleaseLocked(*source, series)) gone.push_back(series);
     source->holds.Clear();
   }
   std::unique_lock lock(m.sources_mutex);
@@ -184,11 +184,13 @@ Result<Tsdb::Interned> Tsdb::InternSeries(SourceId source_id, const Labels& labe
     table.At(id).metadata = table.AcquireMetadata(metadata);
   }
   SeriesEntry& entry = table.At(id);
-  if (uint32_t* times = source->holds.Find(id)) {
-    ++*times;
+  if (!source->holds.Insert(id)) {
+    if (uint32_t* more = source->again.Find(id))
+      ++*more;
+    else
+      source->again.Insert(id, 1);
     return Interned{id, false};
   }
-  source->holds.Insert(id, 1);
   const bool became_live = entry.holds++ == 0;
   m.live_series += became_live;
   return Interned{id, became_live};
@@ -200,12 +202,12 @@ Result<SeriesId> Tsdb::Intern(SourceId source, const Labels& labels,
   return interned.id;
 }
 
-bool Tsdb::Impl::ReleaseLocked(Source& source, SeriesId series, uint32_t times) {
-  uint32_t* held = source.holds.Find(series);
-  if (held == nullptr) return false;
-  *held -= std::min(*held, times);
-  if (*held > 0) return false;
-  source.holds.Erase(series);
+bool Tsdb::Impl::ReleaseLocked(Source& source, SeriesId series) {
+  if (uint32_t* more = source.again.Find(series)) {
+    if (--*more == 0) source.again.Erase(series);
+    return false;
+  }
+  if (!source.holds.Erase(series)) return false;
   SeriesEntry& entry = table->At(series);
   if (entry.owner == source.id) entry.released = true;
   if (--entry.holds > 0) return false;
@@ -220,7 +222,7 @@ bool Tsdb::ReleaseSeries(SourceId source_id, SeriesId series) {
   const auto source = impl_->FindSource(source_id);
   if (source == nullptr) return false;
   std::unique_lock lock(impl_->table_mutex);
-  return impl_->ReleaseLocked(*source, series, 1);
+  return impl_->ReleaseLocked(*source, series);
 }
 
 void Tsdb::ForEachLive(

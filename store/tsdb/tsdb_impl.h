@@ -41,7 +41,7 @@ struct Tsdb::Impl {
   std::shared_ptr<Source> MakeSource(SourceId id, std::string name);
   void PublishSource(SourceId id, Source* source);
   std::vector<std::shared_ptr<Source>> Sources() const;
-  bool ReleaseLocked(Source& source, SeriesId series, uint32_t times);
+  bool ReleaseLocked(Source& source, SeriesId series);
 
   // --- appending (append.cc, seal.cc)
   void AppendRow(Source& source, const SampleRow& row);
@@ -77,6 +77,7 @@ struct Tsdb::Impl {
   void TidySource(Source& source, UnixMs cutoff, bool orphan_grace_over);
   void RemoveDeadSources();
   void CompactSeriesLog();
+  void LeaveToPageCache();
   void RefreshIndexBytes();
   uint64_t TotalBytes() const;
   void CountMetrics();
@@ -111,8 +112,9 @@ struct Tsdb::Impl {
   };
   std::array<std::atomic<SourceChunk*>, 4096> source_chunks{};
 
-  std::mutex maintain_mutex;  // one Maintain at a time
-  uint64_t maintained = 0;    // guarded by it
+  std::mutex maintain_mutex;     // one Maintain at a time
+  uint64_t maintained = 0;       // guarded by it
+  int64_t left_to_cache_ns = 0;  // likewise
   std::atomic<bool> maintain_due{false};
   std::atomic<bool> room_needed{false};
   std::atomic<int64_t> last_maintain_ns{0};

@@ -9,11 +9,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/flat_index.h"
 #include "core/model/labels.h"
 #include "core/model/metrics.h"
-#include "store/tsdb/index/flat_index.h"
+#include "core/model/symbols.h"
 #include "store/tsdb/index/postings.h"
-#include "store/tsdb/index/symbols.h"
 
 namespace picket::store::tsdb {
 

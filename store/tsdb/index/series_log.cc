@@ -20,6 +20,7 @@ constexpr uint32_t kLengthBits = 28;
 constexpr uint32_t kLengthMask = (1U << kLengthBits) - 1;
 constexpr uint64_t kMaxRecord = uint64_t{1} << 20;
 constexpr uint64_t kCapacity = uint64_t{4} << 30;  // address space, not memory
+constexpr uint64_t kLeaveStep = uint64_t{64} << 10;
 constexpr uint64_t kGrow = uint64_t{256} << 10;
 
 struct Header {
@@ -134,8 +135,14 @@ Status SeriesLog::Append(SeriesRecord type, std::span<const uint8_t> payload) {
   Put(p + 4, Crc(word, payload));
   __atomic_store_n(reinterpret_cast<uint32_t*>(p), word, __ATOMIC_RELEASE);
   at_ += need;
+  if (at_ - left_ >= kLeaveStep) {
+    region_->LeaveToPageCache(left_, at_ - left_);
+    left_ = at_;
+  }
   return {};
 }
+
+void SeriesLog::LeaveToPageCache() { region_->LeaveToPageCache(0, region_->size()); }
 
 Status SeriesLog::Rewrite(const std::function<Status(SeriesLog&)>& fill) {
   const std::string temporary = path_ + ".new";
@@ -155,6 +162,7 @@ Status SeriesLog::Rewrite(const std::function<Status(SeriesLog&)>& fill) {
   region_ = std::move((*fresh)->region_);
   number_ = (*fresh)->number_;
   at_ = (*fresh)->at_;
+  left_ = (*fresh)->left_;
   return {};
 }
 

@@ -35,6 +35,8 @@ class SeriesLog {
   /// Replaces the file by one with what `fill` appends. On error the old one stays.
   Status Rewrite(const std::function<Status(SeriesLog& fresh)>& fill);
   uint64_t bytes() const { return at_; }
+  /// See Region::LeaveToPageCache.
+  void LeaveToPageCache();
 
  private:
   SeriesLog() = default;
@@ -47,6 +49,7 @@ class SeriesLog {
   std::unique_ptr<Region> region_;
   uint64_t number_ = 0;  // of this file; in each checksum
   uint64_t at_ = 0;
+  uint64_t left_ = 0;  // up to here pages were left to the page cache
 };
 
 }  // namespace picket::store::tsdb

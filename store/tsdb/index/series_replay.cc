@@ -34,11 +34,12 @@ std::vector<uint8_t> SeriesTable::SeriesPayload(SeriesId id, std::vector<uint8_t
   std::vector<uint8_t> out;
   AppendVarint(out, id);
   uint8_t hash[8];
-  Put(hash, e.hash);
+  const std::span<const PairId> pairs = PairsOf(id);
+  Put(hash, index_.HashOf(pairs));
   out.insert(out.end(), hash, hash + 8);
   AppendVarint(out, (uint64_t{e.metadata} + 1) & UINT32_MAX);
   AppendVarint(out, e.label_count);
-  for (PairId p : PairsOf(id)) {
+  for (PairId p : pairs) {
     if (p >= defined.size()) defined.resize(p + 1);
     const bool text = defined[p] < kTextCopies;
     AppendVarint(out, uint64_t{p} << 1 | uint64_t{text});

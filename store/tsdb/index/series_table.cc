@@ -17,10 +17,14 @@ constexpr size_t kMaxPlaces = 8;
 SeriesId SeriesTable::Find(const Labels& labels) const {
   thread_local std::vector<PairId> pairs;
   if (!index_.FindPairs(labels, pairs)) return kNoSeries;
-  return by_hash_.Find(index_.HashOf(pairs), [&](uint32_t id) {
-    const auto have = PairsOf(id);
-    return std::equal(have.begin(), have.end(), pairs.begin(), pairs.end());
-  });
+  return by_hash_.Find(index_.HashOf(pairs),
+                       [&](uint32_t id) { return lists_.Equal(entries_[id].pairs, pairs); });
+}
+
+std::span<const PairId> SeriesTable::PairsOf(SeriesId id) const {
+  thread_local std::vector<PairId> pairs;
+  lists_.Copy(entries_[id].pairs, pairs);
+  return pairs;
 }
 
 SeriesId SeriesTable::NewId() {
@@ -37,19 +41,12 @@ void SeriesTable::Fill(SeriesId id, const Labels& labels, uint32_t metadata) {
   const std::vector<PairId> pairs = index_.AcquirePairs(labels);
   SeriesEntry& e = entries_[id];
   e.label_count = static_cast<uint16_t>(pairs.size());
-  auto& free_places = pool_free_[e.label_count];
-  if (free_places.empty()) {
-    e.pairs = static_cast<uint32_t>(pool_.size());
-    pool_.insert(pool_.end(), pairs.begin(), pairs.end());
-  } else {
-    e.pairs = free_places.back();
-    free_places.pop_back();
-    std::copy(pairs.begin(), pairs.end(), pool_.begin() + e.pairs);
-  }
-  e.hash = index_.HashOf(pairs);
+  e.pairs = lists_.Add(pairs);
+  const uint64_t hash = index_.HashOf(pairs);
+  e.hash = static_cast<uint32_t>(hash);
   e.metadata = metadata;
   index_.AddSeries(id, pairs);
-  by_hash_.Insert(e.hash, id);
+  by_hash_.Insert(hash, id);
   ++count_;
 }
 
@@ -93,11 +90,12 @@ void SeriesTable::Free(SeriesId id) {
   SeriesEntry& e = entries_[id];
   if (e.label_count > 0) {
     std::vector<PairId> freed;
-    index_.RemoveSeries(id, PairsOf(id), freed);
+    const std::span<const PairId> pairs = PairsOf(id);
+    by_hash_.Erase(index_.HashOf(pairs), id);
+    index_.RemoveSeries(id, pairs, freed);
     for (PairId p : freed)
       if (p < defined_.size()) defined_[p] = 0;
-    by_hash_.Erase(e.hash, id);
-    pool_free_[e.label_count].push_back(e.pairs);
+    lists_.Remove(e.pairs);
     ReleaseMetadata(e.metadata);
     --count_;
     uint8_t payload[kMaxVarint];
@@ -205,7 +203,7 @@ std::vector<std::shared_ptr<const MetricMetadata>> SeriesTable::AllMetadata() co
 }
 
 size_t SeriesTable::memory_bytes() const {
-  return entries_.capacity() * sizeof(SeriesEntry) + pool_.capacity() * 4 +
+  return entries_.capacity() * sizeof(SeriesEntry) + lists_.memory_bytes() +
          by_hash_.memory_bytes() + index_.memory_bytes() + free_.capacity() * 4 +
          maybe_dead_.capacity() * 4 + metadata_.capacity() * 200 +
          std::min(cache_.size(), kCachedLabels) * 400;

@@ -9,9 +9,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/flat_index.h"
+#include "core/base/number_lists.h"
 #include "core/model/labels.h"
 #include "core/model/metrics.h"
-#include "store/tsdb/index/flat_index.h"
 #include "store/tsdb/index/label_index.h"
 #include "store/tsdb/index/series_log.h"
 
@@ -21,8 +22,8 @@ inline constexpr SourceId kNoSource = UINT32_MAX;
 
 /// What the store knows of a series besides its samples.
 struct SeriesEntry {
-  uint64_t hash = 0;         ///< of the labels
-  uint32_t pairs = 0;        ///< where its pair ids begin in the pool
+  uint32_t hash = 0;         ///< low half of the labels' hash
+  uint32_t pairs = 0;        ///< its list of pair ids
   uint16_t label_count = 0;  ///< 0: the id is free, or its labels were lost to damage
   bool released = false;     ///< the owner has let go; another source may take the series over
   uint32_t metadata = UINT32_MAX;
@@ -67,7 +68,7 @@ class SeriesTable {
 
   template <class Fn>
   void ForEachPair(SeriesId id, Fn&& fn) const {
-    for (PairId p : PairsOf(id)) fn(index_.Name(p), index_.Value(p));
+    lists_.ForEach(entries_[id].pairs, [&](PairId p) { fn(index_.Name(p), index_.Value(p)); });
   }
   Labels LabelsOf(SeriesId id) const;
   /// The same, kept for the next reader.
@@ -106,9 +107,8 @@ class SeriesTable {
     std::string name, value;
   };
 
-  std::span<const PairId> PairsOf(SeriesId id) const {
-    return {pool_.data() + entries_[id].pairs, entries_[id].label_count};
-  }
+  /// Of a known series. Valid until the next call on this thread.
+  std::span<const PairId> PairsOf(SeriesId id) const;
   SeriesId NewId();
   void Fill(SeriesId id, const Labels& labels, uint32_t metadata);
   void Free(SeriesId id);
@@ -125,8 +125,7 @@ class SeriesTable {
   std::vector<SeriesId> free_;
   FlatIndex by_hash_;
   size_t count_ = 0;
-  std::vector<PairId> pool_;
-  std::map<uint16_t, std::vector<uint32_t>> pool_free_;  // by label count
+  NumberLists lists_;  // pair ids of each series, by label name
   std::vector<SeriesId> maybe_dead_;
   std::vector<std::vector<SourceId>> place_lists_;
   std::vector<uint32_t> place_lists_free_;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/tsdb/index/symbols.h"
+#include "core/model/symbols.h"
 
 #include <cstring>
 
 #include "core/base/hash.h"
 
-namespace picket::store::tsdb {
+namespace picket {
 
 SymbolId SymbolTable::Find(std::string_view text) const {
   return index_.Find(Hash64(text), [&](uint32_t id) { return Text(id) == text; });
@@ -50,4 +50,4 @@ size_t SymbolTable::memory_bytes() const {
          free_.capacity() * 4;
 }
 
-}  // namespace picket::store::tsdb
+}  // namespace picket

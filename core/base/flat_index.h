@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace picket::store::tsdb {
+namespace picket {
 
 /// An open-addressing set of numbers that stand for things kept elsewhere, found by the things'
 /// hash. Shape: 8 bytes a place, at most 7/8 full; the number UINT32_MAX is not allowed. Cost: one
@@ -79,6 +79,68 @@ class FlatIndex {
   size_t size_ = 0;
 };
 
+/// A set of numbers, those close to each other in one word: a target's series, numbered in turn,
+/// cost two bits each and scattered ones 24 bytes. Cost: one look-up of the word.
+class NumberSet {
+ public:
+  /// True if it was not there.
+  bool Insert(uint32_t number) {
+    uint32_t at = Place(number);
+    if (at == FlatIndex::kNone) {
+      at = static_cast<uint32_t>(keys_.size());
+      index_.Insert(Mix(number / 64), at);
+      keys_.push_back(number / 64);
+      words_.push_back(0);
+    }
+    const uint64_t bit = uint64_t{1} << (number % 64);
+    const bool fresh = (words_[at] & bit) == 0;
+    words_[at] |= bit;
+    return fresh;
+  }
+  /// True if it was there.
+  bool Erase(uint32_t number) {
+    const uint32_t at = Place(number);
+    const uint64_t bit = uint64_t{1} << (number % 64);
+    if (at == FlatIndex::kNone || (words_[at] & bit) == 0) return false;
+    words_[at] &= ~bit;
+    if (words_[at] != 0) return true;
+    index_.Erase(Mix(keys_[at]), at);
+    if (const auto last = static_cast<uint32_t>(keys_.size() - 1); at != last) {
+      index_.Erase(Mix(keys_[last]), last);
+      keys_[at] = keys_[last];
+      words_[at] = words_[last];
+      index_.Insert(Mix(keys_[at]), at);
+    }
+    keys_.pop_back();
+    words_.pop_back();
+    return true;
+  }
+  bool Has(uint32_t number) const {
+    const uint32_t at = Place(number);
+    return at != FlatIndex::kNone && ((words_[at] >> (number % 64)) & 1) != 0;
+  }
+  void Clear() { *this = NumberSet(); }
+  std::vector<uint32_t> ToVector() const {
+    std::vector<uint32_t> out;
+    for (size_t i = 0; i < keys_.size(); ++i)
+      for (uint64_t left = words_[i]; left != 0; left &= left - 1)
+        out.push_back(keys_[i] * 64 + static_cast<uint32_t>(std::countr_zero(left)));
+    return out;
+  }
+  size_t memory_bytes() const {
+    return index_.memory_bytes() + keys_.capacity() * 4 + words_.capacity() * 8;
+  }
+
+ private:
+  static uint64_t Mix(uint32_t k) { return uint64_t{k} * 0x9e3779b97f4a7c15ULL; }
+  uint32_t Place(uint32_t number) const {
+    return index_.Find(Mix(number / 64), [&](uint32_t i) { return keys_[i] == number / 64; });
+  }
+  FlatIndex index_;
+  std::vector<uint32_t> keys_;   // number / 64
+  std::vector<uint64_t> words_;  // of keys_
+};
+
 /// A small map from number to count or place, for cold paths and the fallback of timed samples.
 class FlatMap {
  public:
@@ -119,4 +181,4 @@ class FlatMap {
   std::vector<uint32_t> values_;
 };
 
-}  // namespace picket::store::tsdb
+}  // namespace picket

@@ -5,9 +5,9 @@
 #include <string_view>
 #include <vector>
 
-#include "store/tsdb/index/flat_index.h"
+#include "core/base/flat_index.h"
 
-namespace picket::store::tsdb {
+namespace picket {
 
 using SymbolId = uint32_t;
 
@@ -23,6 +23,8 @@ class SymbolTable {
   std::string_view Text(SymbolId id) const { return {entries_[id].text.get(), entries_[id].size}; }
   uint64_t Hash(SymbolId id) const { return entries_[id].hash; }
   size_t size() const { return index_.size(); }
+  /// Above every number in use.
+  size_t end_id() const { return entries_.size(); }
   size_t memory_bytes() const;
 
  private:
@@ -38,4 +40,4 @@ class SymbolTable {
   size_t text_bytes_ = 0;
 };
 
-}  // namespace picket::store::tsdb
+}  // namespace picket
