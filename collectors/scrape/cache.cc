@@ -14,19 +14,21 @@
 namespace picket::collectors::scrape {
 namespace {
 
-/// memcmp(a, b, n) == 0 without the call: prefixes are a few dozen bytes long.
+/// memcmp(a, b, n) == 0 without the call: pieces are a few dozen bytes long. Needs 16 readable
+/// bytes behind both.
 inline bool Same(const char* a, const char* b, size_t n) {
 #ifdef __SSE2__
-  if (n < 16) return memcmp(a, b, n) == 0;
   size_t i = 0;
   for (; i + 16 <= n; i += 16) {
     const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + i));
     const __m128i y = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + i));
     if (_mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) != 0xffff) return false;
   }
-  const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + n - 16));
-  const __m128i y = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + n - 16));
-  return _mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) == 0xffff;
+  const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + i));
+  const __m128i y = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + i));
+  const auto equal = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(x, y)));
+  const uint32_t wanted = (uint32_t{1} << (n - i)) - 1;
+  return (equal & wanted) == wanted;
 #else
   return memcmp(a, b, n) == 0;
 #endif
@@ -34,12 +36,11 @@ inline bool Same(const char* a, const char* b, size_t n) {
 
 /// Whether the value at `p` and its line end are those of the previous scrape. Needs 16 readable
 /// bytes at p.
-inline bool SameValue(const SeriesCache::Entry& entry, const char* p) {
+inline bool SameValue(const LinePack::Line& entry, const char* p) {
 #ifdef __SSE2__
-  static_assert(offsetof(SeriesCache::Entry, value) == 16);
+  static_assert(offsetof(LinePack::Line, value) == 0);
   const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  const __m128i y = _mm_load_si128(reinterpret_cast<const __m128i*>(
-      reinterpret_cast<const char*>(&entry) + offsetof(SeriesCache::Entry, value)));
+  const __m128i y = _mm_load_si128(reinterpret_cast<const __m128i*>(&entry));
   const auto equal = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(x, y)));
   const uint32_t wanted = (uint32_t{1} << entry.value_length) - 1;
   return (equal & wanted) == wanted;
@@ -78,8 +79,8 @@ Status SeriesCache::Scan(std::string_view body, Format format, SeriesResolver& r
   const char* const end = p + body.size();
   const bool ask_again = counts_.refused != 0 && ++refusals_ % 8 == 0;
   if (format == format_ && !ask_again && !resolve_again_) p = FastScan(p, end, index, slot);
-  if (index == order_.size() && p == end && format == format_ && !resolve_again_ &&
-      !(order_.empty() && format == Format::kOpenMetrics)) {
+  if (index == lines_.size() && p == end && format == format_ && !resolve_again_ &&
+      !(lines_.empty() && format == Format::kOpenMetrics)) {
     counts = counts_;
     counts.added = 0;
     counts.out_of_order = out_of_order_;
@@ -92,31 +93,41 @@ Status SeriesCache::Scan(std::string_view body, Format format, SeriesResolver& r
 
 // The steady state. Stops at the first line that is not what the previous scrape had there.
 const char* SeriesCache::FastScan(const char* p, const char* end, size_t& index, size_t& slot) {
-  const char* const text = text_.data();
-  Entry* const entries = order_.data();
-  const size_t count = order_.size();
-  size_t i = index;
-  size_t row = slot;
+  LinePack::Cursor cursor(lines_);
+  const size_t count = lines_.size();
+  const char* before = p;  // the series of the line before, as this body has it
+  size_t i = 0;
+  size_t row = 0;
+  size_t other = 0;
   for (; i < count; ++i) {
-    Entry& entry = entries[i];
-    if (static_cast<size_t>(end - p) < entry.length || !Same(p, text + entry.offset, entry.length))
+    const LinePack::Piece piece = cursor.Next();
+    const size_t length = size_t{piece.shared} + piece.rest;
+    const auto left = static_cast<size_t>(end - p);
+    if (left >= length + LinePack::kPadding) {
+      if (!Same(p, before, piece.shared) || !Same(p + piece.shared, piece.text, piece.rest)) break;
+    } else if (left < length || memcmp(p, before, piece.shared) != 0 ||
+               memcmp(p + piece.shared, piece.text, piece.rest) != 0) {
       break;
-    const char* const value = p + entry.length;
+    }
+    LinePack::Line& line = lines_[i];
+    const char* const value = p + length;
     const char* next = nullptr;
-    if (end - value >= 16 && SameValue(entry, value)) {
-      next = value + entry.value_length;
+    if (end - value >= 16 && SameValue(line, value)) {
+      next = value + line.value_length;
     } else {
       double number = 0;
-      next = entry.kind == Entry::Kind::kRow ? ParsePlainNumber(value, end, number) : nullptr;
+      next = line.kind == Entry::Kind::kRow ? ParsePlainNumber(value, end, number) : nullptr;
       if (next && *next == '\n') {
         values_[row] = number;
-        RememberValue(entry, value, ++next);
+        RememberValue(line, value, ++next);
       } else {
-        next = OtherValue(i, p, value, row);
+        next = OtherValue(i, p, value, row, other);
         if (!next) break;
       }
     }
-    row += entry.kind == Entry::Kind::kRow;
+    row += line.kind == Entry::Kind::kRow;
+    other += LinePack::HasOtherId(line.kind);
+    before = p + piece.lead;
     p = next;
   }
   index = i;
@@ -125,7 +136,7 @@ const char* SeriesCache::FastScan(const char* p, const char* end, size_t& index,
 }
 
 // Only a value directly followed by the line end can be recognised next time by its text alone.
-inline void SeriesCache::RememberValue(Entry& entry, const char* first, const char* next) {
+inline void SeriesCache::RememberValue(LinePack::Line& entry, const char* first, const char* next) {
   const size_t size = next - first;
   if (size <= sizeof entry.value) {
     memcpy(entry.value, first, size);
@@ -137,9 +148,9 @@ inline void SeriesCache::RememberValue(Entry& entry, const char* first, const ch
 
 // The value of a recognised line where it is not plainly a number and a line end. Returns where the
 // next line starts, or null: the line is left to the full parser.
-const char* SeriesCache::OtherValue(size_t index, const char* start, const char* value,
-                                    size_t slot) {
-  Entry& entry = order_[index];
+const char* SeriesCache::OtherValue(size_t index, const char* start, const char* value, size_t slot,
+                                    size_t other) {
+  LinePack::Line& entry = lines_[index];
   if (entry.kind == Entry::Kind::kTrailer) return value == parser_.end() ? value : nullptr;
   if (parser_.NextAfterPrefix(start, value) != Parser::Entry::kSeries) return nullptr;
   const bool timed = parser_.has_timestamp() && options_.honor_timestamps;
@@ -148,7 +159,7 @@ const char* SeriesCache::OtherValue(size_t index, const char* start, const char*
   if (entry.kind == Entry::Kind::kDuplicate && timed) return nullptr;
   const char* const next = parser_.position();
   if (was_timed) {
-    timed_.push_back({entry.id, parser_.timestamp_ms(), parser_.value()});
+    timed_.push_back({lines_.other_ids()[other], parser_.timestamp_ms(), parser_.value()});
     timed_entries_.push_back({static_cast<uint32_t>(index), parser_.timestamp_ms()});
     return next;
   }
@@ -167,7 +178,7 @@ const char* SeriesCache::OtherValue(size_t index, const char* start, const char*
 void SeriesCache::CommitTimed() {
   size_t kept = 0;
   for (size_t i = 0; i < timed_.size(); ++i) {
-    Entry& entry = order_[timed_entries_[i].index];
+    LinePack::Line& entry = lines_[timed_entries_[i].index];
     UnixMs latest = 0;
     memcpy(&latest, entry.value, sizeof latest);
     const UnixMs now = timed_[i].timestamp_ms;
@@ -210,7 +221,7 @@ void SeriesCache::Commit(SeriesResolver& resolver) {
 }
 
 SeriesCache::Row SeriesCache::StaleRow() {
-  if (std::exchange(stale_, true) || order_.empty()) {
+  if (std::exchange(stale_, true) || lines_.empty()) {
     return {tail_layout_, std::span(ids_).last(tail_), std::span(values_).last(tail_),
             std::span(values_).last(tail_)};
   }
@@ -219,9 +230,9 @@ SeriesCache::Row SeriesCache::StaleRow() {
     SeriesSetScratch seen;
     seen.Clear(ids_.size());
     for (const SeriesId id : ids_) seen.Insert(id);
-    for (const Entry& entry : order_) {
-      if (entry.kind == Entry::Kind::kTimed && seen.Insert(entry.id)) timed.push_back(entry.id);
-    }
+    lines_.ForEachId(ids_, [&](Entry::Kind kind, SeriesId id) {
+      if (kind == Entry::Kind::kTimed && seen.Insert(id)) timed.push_back(id);
+    });
   }
   // The values stay as they are: the next good scan compares against their text.
   stale_values_.assign(row_count_ + timed.size(), StaleNan());
@@ -236,16 +247,15 @@ SeriesCache::Row SeriesCache::StaleRow() {
 
 void SeriesCache::Clear(SeriesResolver& resolver) {
   SeriesSetScratch released;
-  released.Clear(order_.size());
-  for (const Entry& entry : order_) {
-    if (entry.id != kNoSeries && released.Insert(entry.id)) resolver.Release(entry.id);
-  }
+  released.Clear(lines_.size());
+  lines_.ForEachId(ids_, [&](Entry::Kind, SeriesId id) {
+    if (id != kNoSeries && released.Insert(id)) resolver.Release(id);
+  });
   for (const SeriesId id : gone_) {
     if (released.Insert(id)) resolver.Release(id);
   }
   std::vector<SeriesId> tail(ids_.end() - tail_, ids_.end());
-  text_ = {};
-  order_ = {};
+  lines_ = {};
   gone_ = {};
   gone_stale_ = 0;
   row_count_ = 0;
@@ -256,8 +266,7 @@ void SeriesCache::Clear(SeriesResolver& resolver) {
 }
 
 size_t SeriesCache::memory() const {
-  return text_.capacity() + order_.capacity() * sizeof(Entry) + ids_.capacity() * sizeof(SeriesId) +
-         values_.capacity() * sizeof(double);
+  return lines_.memory() + ids_.capacity() * sizeof(SeriesId) + values_.capacity() * sizeof(double);
 }
 
 void SeriesSetScratch::Clear(size_t expected) {

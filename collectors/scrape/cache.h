@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "collectors/scrape/line_pack.h"
 #include "collectors/scrape/parser.h"
 #include "core/base/result.h"
 #include "core/model/metrics.h"
@@ -63,23 +64,7 @@ class SeriesCache {
     uint64_t sample_limit = 0;  ///< 0: none
   };
 
-  /// One line of the previous body with the comments before it.
-  struct alignas(16) Entry {
-    enum class Kind : uint8_t { kRow, kTimed, kDropped, kRefused, kDuplicate, kTrailer };
-    static constexpr uint8_t kNoValue = 31;  // a value length that never compares equal
-    uint32_t offset = 0;            // of its text: comments, then the series up to the value
-    uint32_t length = 0;            // of that text
-    uint32_t lead : 29 = 0;         // bytes of comments in it
-    uint32_t has_metadata : 1 = 0;  // the comments hold HELP, TYPE or UNIT
-    uint32_t has_type : 1 = 0;      // the comments hold TYPE
-    uint32_t type_matters : 1 = 0;  // has a label `le` or `quantile`
-    SeriesId id = kNoSeries;
-    char value[14] = {};              // its text with the line end; kTimed: the latest timestamp
-    uint8_t value_length = kNoValue;  // with the line end
-    Kind kind : 4 = Kind::kRow;
-    MetricType type : 4 = MetricType::kUnknown;  // the latest TYPE before this line
-  };
-  static_assert(sizeof(Entry) == 32);
+  using Entry = LineEntry;
 
   /// Working memory of scans that do not go as predicted. Shared by targets scanned in turn.
   struct Scratch;
@@ -120,7 +105,7 @@ class SeriesCache {
   void Clear(SeriesResolver& resolver);
 
   size_t series() const { return row_count_; }
-  size_t entries() const { return order_.size(); }
+  size_t entries() const { return lines_.size(); }
   /// Bytes held between scrapes.
   size_t memory() const;
 
@@ -128,18 +113,18 @@ class SeriesCache {
   friend class Rewriter;
 
   const char* FastScan(const char* p, const char* end, size_t& index, size_t& slot);
-  void RememberValue(Entry& entry, const char* first, const char* next);
-  const char* OtherValue(size_t index, const char* start, const char* value, size_t slot);
+  void RememberValue(LinePack::Line& line, const char* first, const char* next);
+  const char* OtherValue(size_t index, const char* start, const char* value, size_t slot,
+                         size_t other);
   void CommitTimed();
   uint64_t NextLayout() { return ++layouts_; }
 
   Options options_;
   Parser parser_;
   Format format_ = Format::kText;
-  std::string text_;  // lead and series of each entry, about in order
-  std::vector<Entry> order_;
-  size_t row_count_ =
-      0;  // entries of kind kRow; their ids and values come first in the arrays below
+  LinePack lines_;
+  // Entries of kind kRow; their ids and values come first in the arrays below.
+  size_t row_count_ = 0;
   std::vector<SeriesId> ids_;  // row_count_ series, then the tail
   std::vector<double> values_;
   size_t tail_ = 0;
@@ -152,7 +137,7 @@ class SeriesCache {
   ScrapeCounts counts_;    // of the latest good scan, which a fully predicted one repeats
 
   struct TimedEntry {
-    uint32_t index;  // in order_
+    uint32_t index;  // in lines_
     UnixMs timestamp_ms;
   };
   std::vector<TimedSample> timed_;
@@ -182,7 +167,10 @@ class SeriesSetScratch {
 };
 
 struct SeriesCache::Scratch {
-  std::vector<Entry> next;
+  std::string text;          // of all entries
+  std::vector<Entry> order;  // the previous body
+  std::vector<Entry> next;   // this one
+  LinePack::Scratch pack;
   std::vector<SeriesId> ids;
   std::vector<double> values;
   std::vector<uint8_t> visited;

@@ -16,16 +16,13 @@ namespace {
 // or two.
 constexpr size_t kLookAhead = 6;
 
+// Working memory of targets up to about this much text is kept for the next one.
+constexpr size_t kKeptText = size_t{2} << 20;
+
 bool HasBoundLabel(const RawSeries& series) {
   return std::ranges::any_of(series.labels, [](const RawLabel& label) {
     return label.name == "le" || label.name == "quantile";
   });
-}
-
-/// Appends in small steps: the text stays, so doubling would waste half of it.
-void AppendTight(std::string& out, const char* data, size_t size) {
-  if (out.size() + size > out.capacity()) out.reserve(out.size() + out.size() / 8 + size + 256);
-  out.append(data, size);
 }
 
 }  // namespace
@@ -46,22 +43,23 @@ Status Rewriter::Run(const char* p, size_t index, size_t slot) {
   if (status && c_.options_.sample_limit != 0 && counts_.kept > c_.options_.sample_limit) {
     status = LimitExceeded();
   }
-  if (!status) {
+  if (status)
+    Finish();
+  else
     Undo();
-    return status;
-  }
-  Finish();
-  return {};
+  // A large target's scan allocates anew: its memory is more than it is worth between scans.
+  if (s_.text.capacity() > kKeptText) s_ = SeriesCache::Scratch();
+  return status;
 }
 
 void Rewriter::Begin(size_t index, size_t slot) {
   counts_ = {};
-  old_text_size_ = c_.text_.size();
   expected_ = index;
-  s_.next.assign(c_.order_.begin(), c_.order_.begin() + index);
+  c_.lines_.Unpack(std::span(c_.ids_).first(c_.row_count_), s_.order, s_.text);
+  s_.next.assign(s_.order.begin(), s_.order.begin() + index);
   s_.ids.assign(c_.ids_.begin(), c_.ids_.begin() + slot);
   s_.values.assign(c_.values_.begin(), c_.values_.begin() + slot);
-  s_.visited.assign(c_.order_.size(), 0);
+  s_.visited.assign(s_.order.size(), 0);
   std::fill_n(s_.visited.begin(), index, uint8_t{1});
   s_.added.clear();
   for (size_t i = 0; i < index; ++i) {
@@ -102,12 +100,12 @@ Status Rewriter::Lines(const char* p) {
 // expected one.
 bool Rewriter::TakeGroupNearby(const char*& p) {
   const size_t left = parser_.end() - p;
-  const size_t stop = std::min(expected_ + kLookAhead, c_.order_.size());
+  const size_t stop = std::min(expected_ + kLookAhead, s_.order.size());
   for (size_t i = expected_; i < stop; ++i) {
-    const Entry& entry = c_.order_[i];
+    const Entry& entry = s_.order[i];
     if (entry.kind == Entry::Kind::kTrailer || entry.kind == Entry::Kind::kRefused || s_.visited[i])
       continue;
-    if (left < entry.length || memcmp(p, c_.text_.data() + entry.offset, entry.length) != 0)
+    if (left < entry.length || memcmp(p, s_.text.data() + entry.offset, entry.length) != 0)
       continue;
     if (!entry.has_type && !Acceptable(entry, parser_.type())) continue;
     const MetricType type = parser_.type();
@@ -133,9 +131,9 @@ bool Rewriter::Acceptable(const Entry& entry, MetricType type) const {
 
 size_t Rewriter::FindSeriesNearby(std::string_view prefix) const {
   if (c_.resolve_again_) return SIZE_MAX;
-  const size_t stop = std::min(expected_ + kLookAhead, c_.order_.size());
+  const size_t stop = std::min(expected_ + kLookAhead, s_.order.size());
   for (size_t i = expected_; i < stop; ++i) {
-    const Entry& entry = c_.order_[i];
+    const Entry& entry = s_.order[i];
     if (!s_.visited[i] && entry.kind < Entry::Kind::kRefused && SeriesText(entry) == prefix &&
         Acceptable(entry, parser_.type())) {
       return i;
@@ -157,7 +155,7 @@ Status Rewriter::Place(const char* group) {
   }
   Entry entry = TextEntry(group, lead, prefix);
   if (known != SIZE_MAX) {
-    const Entry& old = c_.order_[known];
+    const Entry& old = s_.order[known];
     s_.visited[known] = 1;
     expected_ = known + 1;
     entry.id = old.id;
@@ -184,13 +182,13 @@ Status Rewriter::Place(const char* group) {
 
 SeriesCache::Entry Rewriter::TextEntry(const char* group, size_t lead, std::string_view prefix) {
   Entry entry;
-  entry.offset = static_cast<uint32_t>(c_.text_.size());
+  entry.offset = static_cast<uint32_t>(s_.text.size());
   entry.length = static_cast<uint32_t>(lead + prefix.size());
   entry.lead = static_cast<uint32_t>(lead);
   entry.has_metadata = group_has_metadata_;
   entry.has_type = group_has_type_;
   entry.type = parser_.type();
-  AppendTight(c_.text_, group, entry.length);
+  s_.text.append(group, entry.length);
   return entry;
 }
 
@@ -298,29 +296,29 @@ std::shared_ptr<const MetricMetadata> Rewriter::Metadata(std::string_view series
   if (last_metadata_ == SIZE_MAX) return nullptr;
   if (family_of_ != last_metadata_) {
     const Entry& entry = s_.next[last_metadata_];
-    family_ = ReadFamily(std::string_view(c_.text_).substr(entry.offset, entry.lead), format_);
+    family_ = ReadFamily(std::string_view(s_.text).substr(entry.offset, entry.lead), format_);
     family_of_ = last_metadata_;
   }
   return family_ && BelongsToFamily(series_name, *family_) ? family_ : nullptr;
 }
 
 std::string_view Rewriter::SeriesText(const Entry& entry) const {
-  return std::string_view(c_.text_).substr(entry.offset + entry.lead, entry.length - entry.lead);
+  return std::string_view(s_.text).substr(entry.offset + entry.lead, entry.length - entry.lead);
 }
 
 const SeriesCache::Entry& Rewriter::At(uint32_t value) const {
-  return (value & kNew) != 0 ? s_.next[value & ~kNew] : c_.order_[value];
+  return (value & kNew) != 0 ? s_.next[value & ~kNew] : s_.order[value];
 }
 
 void Rewriter::BuildTable() {
   size_t size = 64;
-  while (size < c_.order_.size() * 2 + 64) size *= 2;
+  while (size < s_.order.size() * 2 + 64) size *= 2;
   s_.table.assign(size, kEmpty);
   table_built_ = true;
   table_used_ = 0;
   if (c_.resolve_again_) return;
-  for (size_t i = 0; i < c_.order_.size(); ++i) {
-    if (c_.order_[i].kind < Entry::Kind::kRefused) AddToTable(static_cast<uint32_t>(i));
+  for (size_t i = 0; i < s_.order.size(); ++i) {
+    if (s_.order[i].kind < Entry::Kind::kRefused) AddToTable(static_cast<uint32_t>(i));
   }
 }
 
@@ -357,7 +355,7 @@ uint32_t Rewriter::Lookup(std::string_view prefix) {
 void Rewriter::NeedSeen() {
   if (seen_built_) return;
   seen_built_ = true;
-  s_.seen.Clear(std::max(c_.order_.size(), s_.next.size()) + c_.tail_);
+  s_.seen.Clear(std::max(s_.order.size(), s_.next.size()) + c_.tail_);
   for (size_t i = c_.row_count_; i < c_.ids_.size(); ++i) s_.seen.Insert(c_.ids_[i]);
   for (const SeriesId id : s_.ids) s_.seen.Insert(id);
 }
@@ -369,12 +367,11 @@ Status Rewriter::LimitExceeded() {
 }
 
 void Rewriter::Undo() {
-  c_.text_.resize(old_text_size_);
   c_.timed_.clear();
   c_.timed_entries_.clear();
   if (s_.added.empty()) return;
-  s_.seen.Clear(c_.order_.size() + s_.added.size());
-  for (const Entry& entry : c_.order_) {
+  s_.seen.Clear(s_.order.size() + s_.added.size());
+  for (const Entry& entry : s_.order) {
     if (entry.id != kNoSeries) s_.seen.Insert(entry.id);
   }
   for (size_t i = c_.row_count_; i < c_.ids_.size(); ++i) s_.seen.Insert(c_.ids_[i]);
@@ -391,7 +388,7 @@ void Rewriter::Finish() {
   c_.ids_.assign(s_.ids.begin(), s_.ids.end());
   c_.values_.assign(s_.values.begin(), s_.values.end());
   c_.row_count_ = c_.ids_.size() - c_.tail_;
-  c_.order_.assign(s_.next.begin(), s_.next.end());
+  c_.lines_.Pack(s_.next, s_.text, s_.pack);
   if (!same_row) c_.layout_ = c_.NextLayout();
   if (c_.gone_stale_ != 0) c_.stale_layout_ = c_.NextLayout();
   c_.format_ = format_;
@@ -399,7 +396,6 @@ void Rewriter::Finish() {
   c_.resolve_again_ = false;
   if (counts_.refused == 0) c_.refusals_ = 0;
   c_.repeats_ = RepeatsTimed();
-  Compact();
   c_.CommitTimed();
   counts_.out_of_order = c_.out_of_order_;
   c_.counts_ = counts_;
@@ -415,19 +411,19 @@ bool Rewriter::RepeatsTimed() {
 void Rewriter::CollectGone() {
   c_.gone_.clear();
   c_.gone_stale_ = 0;
-  const auto vanished = [&](size_t i) { return !s_.visited[i] && c_.order_[i].id != kNoSeries; };
+  const auto vanished = [&](size_t i) { return !s_.visited[i] && s_.order[i].id != kNoSeries; };
   size_t first = 0;
-  while (first < c_.order_.size() && !vanished(first)) ++first;
-  if (first == c_.order_.size()) return;
-  s_.seen.Clear(s_.next.size() + c_.order_.size());
+  while (first < s_.order.size() && !vanished(first)) ++first;
+  if (first == s_.order.size()) return;
+  s_.seen.Clear(s_.next.size() + s_.order.size());
   for (size_t i = c_.row_count_; i < c_.ids_.size(); ++i) s_.seen.Insert(c_.ids_[i]);
   for (const Entry& entry : s_.next) {
     if (entry.id != kNoSeries) s_.seen.Insert(entry.id);
   }
   // A series with both kinds of lines gets its marker for the one without a timestamp.
   const auto collect = [&](bool timed) {
-    for (size_t i = first; i < c_.order_.size(); ++i) {
-      const Entry& entry = c_.order_[i];
+    for (size_t i = first; i < s_.order.size(); ++i) {
+      const Entry& entry = s_.order[i];
       if ((entry.kind == Entry::Kind::kTimed) != timed || !vanished(i)) continue;
       if (s_.seen.Insert(entry.id)) c_.gone_.push_back(entry.id);
     }
@@ -437,24 +433,6 @@ void Rewriter::CollectGone() {
   collect(true);
   if (c_.options_.track_timestamps_staleness) c_.gone_stale_ = c_.gone_.size();
   if (c_.stale_) c_.gone_stale_ = 0;  // written when the scrape failed
-}
-
-// Lines that left or got other comments leave holes in the text, and new ones stand at its end: in
-// time that would spoil both its size and the order in which it is read.
-void Rewriter::Compact() {
-  size_t live = 0;
-  for (const Entry& entry : c_.order_) live += entry.length;
-  const bool wasteful =
-      c_.text_.size() > live + live / 4 + 1024 || c_.text_.capacity() > live + live / 2 + 4096;
-  if (!wasteful) return;
-  std::string text;
-  text.reserve(live);
-  for (Entry& entry : c_.order_) {
-    const uint32_t offset = static_cast<uint32_t>(text.size());
-    text.append(c_.text_, entry.offset, entry.length);
-    entry.offset = offset;
-  }
-  c_.text_ = std::move(text);
 }
 
 }  // namespace picket::collectors::scrape

@@ -54,7 +54,6 @@ class Rewriter {
   void Finish();
   void CollectGone();
   bool RepeatsTimed();
-  void Compact();
 
   SeriesCache& c_;
   SeriesResolver& resolver_;
@@ -64,7 +63,6 @@ class Rewriter {
   const Format format_;
   const bool trust_order_;  // false where the format changed: every line is then parsed in full
   size_t expected_ = 0;     // index in the old order of the line that should come next
-  size_t old_text_size_ = 0;
   bool table_built_ = false;
   size_t table_used_ = 0;
   bool seen_built_ = false;
