@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kMaxOutput = 1 << 20;  // a template that writes more is a loop
 constexpr int kMaxCalls = 50;
+constexpr int kMaxSteps = 100'000;  // loops in loops hold up every rule
 
 enum class Flow : uint8_t { kNext, kBreak, kContinue };
 
@@ -47,6 +48,7 @@ class Executor {
     Flow flow = Flow::kNext;
     for (const Node& n : nodes) {
       if (out_.size() > kMaxOutput) return Wrong("the expanded text is over 1 MiB");
+      if (++steps_ > kMaxSteps) return Wrong("the template takes more than 100000 steps");
       PICKET_ASSIGN(flow, Step(n, dot));
       if (flow != Flow::kNext) break;
     }
@@ -230,6 +232,7 @@ class Executor {
   std::string out_;
   std::vector<std::pair<std::string, Value>> variables_;
   int calls_ = 0;
+  int steps_ = 0;
 };
 
 }  // namespace

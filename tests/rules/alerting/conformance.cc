@@ -23,14 +23,15 @@
 #include "rules/alerting/config.h"
 #include "rules/alerting/unit_test/run.h"
 #include "rules/promql/parser.h"
+#include "tests/support/score.h"
 
 namespace picket::rules::alerting {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// What is wrong; empty when nothing is.
-using Wrong = std::string;
+using testing::Score;
+using testing::Wrong;
 
 std::vector<fs::path> FilesOf(const fs::path& folder) {
   std::vector<fs::path> out;
@@ -41,58 +42,6 @@ std::vector<fs::path> FilesOf(const fs::path& folder) {
   std::sort(out.begin(), out.end());
   return out;
 }
-
-/// Counts cases of files, knows which may fail.
-class Score {
- public:
-  Score(bool verbose, const fs::path& known) : verbose_(verbose) {
-    std::ifstream in(known);
-    for (std::string line; std::getline(in, line);) {
-      const size_t tab = line.find('\t');
-      if (tab != std::string::npos && !line.starts_with('#'))
-        known_.emplace(line.substr(0, tab), line.substr(tab + 1));
-    }
-  }
-
-  void Case(const std::string& file, const std::string& name, const Wrong& wrong) {
-    const std::string key = name.empty() ? file : file + ": " + name;
-    Row& row = rows_[file];
-    const bool known = known_.contains(key);
-    if (wrong.empty()) {
-      ++row.passed;
-      if (known) surprises_.push_back(key + ": passes, but is listed as a known failure");
-      return;
-    }
-    ++row.failed;
-    if (!known || verbose_) fmt::print("{}: {}\n", key, wrong);
-    if (!known) surprises_.push_back(key + ": not a known failure");
-  }
-  void Skip(const std::string& file, const std::string& why) { skipped_.emplace_back(file, why); }
-
-  int Finish() const {
-    Row total;
-    for (const auto& [file, row] : rows_) {
-      fmt::print("{}: {} of {}\n", file, row.passed, row.passed + row.failed);
-      total.passed += row.passed;
-      total.failed += row.failed;
-    }
-    for (const auto& [file, why] : skipped_) fmt::print("{}: SKIPPED: {}\n", file, why);
-    fmt::print("total: {} of {} passed, {} skipped\n", total.passed, total.passed + total.failed,
-               skipped_.size());
-    for (const std::string& s : surprises_) fmt::print("{}\n", s);
-    return surprises_.empty() ? 0 : 1;
-  }
-
- private:
-  struct Row {
-    int passed = 0, failed = 0;
-  };
-  bool verbose_;
-  std::map<std::string, std::string> known_;
-  std::map<std::string, Row> rows_;
-  std::vector<std::pair<std::string, std::string>> skipped_;
-  std::vector<std::string> surprises_;
-};
 
 struct Loaded {
   std::vector<GroupConfig> groups;
@@ -358,7 +307,7 @@ void CheckKubernetes(const fs::path& folder, Score& score) {
 }
 
 int Run(const fs::path& root, bool verbose) {
-  Score score(verbose, fs::path(PICKET_SOURCE_DIR) / "tests/data/rules/known_failures.tsv");
+  Score score(verbose, PICKET_SOURCE_DIR "/tests/data/rules/known_failures.tsv");
   CheckRuleFormat(root / "rulefmt", score);
   CheckFixtures(root / "fixtures", score);
   CheckPromtool(root / "promtool", score);
