@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """From files to a Loki endpoint: lines per second and CPU second of the agent's process alone, on one CPU, and its memory.
 
-  bench/e2e_logs.py build/release/agent/picket            the whole agent
+  bench/e2e_logs.py                                       Picket and vlagent, where it is there, in turns
   bench/e2e_logs.py build/bench/tests/logs/logs_agent     the logs path alone
   bench/e2e_logs.py --rate 10000 ...                      cores at a steady rate instead of the most that goes
+  bench/e2e_logs.py --rounds 2 ...                        the turns twice, for the spread
+
+vlagent sends what its own store takes, and raw lines: it reads neither the CRI prefix nor the record.
 
 The endpoint accepts everything on another CPU. The files are 100 CRI files of JSON records, 256 B a line, as in the
 log-collectors-benchmark; with --json the agent takes two fields out of every line."""
@@ -21,6 +24,10 @@ import sys
 import tempfile
 import threading
 import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "demo"))
+import backends  # noqa: E402
 
 FILES = 100
 
@@ -93,6 +100,9 @@ def memory(pid):
 
 def command(binary, root, port, json_fields):
     files = f"{root}/pods/*/*/*.log"
+    if pathlib.Path(binary).name == "vlagent":
+        return [binary, f"-fileCollector.glob={files}", f"-remoteWrite.url=http://127.0.0.1:{port}/internal/insert", f"-remoteWrite.tmpDataPath={root}/state",
+                f"-tmpDataPath={root}/state", f"-httpListenAddr=127.0.0.1:{backends.free_port()}", "-loggerLevel=ERROR"]
     fields = "json: {fields: {level: level, trace_id: trace_id}}" if json_fields else "json: {}"
     if pathlib.Path(binary).name == "logs_agent":
         return [binary, f"{root}/state", f"files: ['{files}']\nformat: cri\nstart_at: beginning\n{fields}\n",
@@ -101,18 +111,10 @@ def command(binary, root, port, json_fields):
     config.write_text(f"node: {{data_dir: {root}/state, listen: '127.0.0.1:0'}}\n"
                       f"collectors:\n  logs: [{{files: ['{files}'], format: cri, start_at: beginning, {fields}}}]\n"
                       f"exporters:\n  loki: [{{url: 'http://127.0.0.1:{port}/loki/api/v1/push'}}]\n")
-    return [binary, "run", "--config", str(config)]
+    return [binary, "run", str(config)]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("binary")
-    parser.add_argument("--lines", type=int, default=3_000_000)
-    parser.add_argument("--rate", type=int, default=0)
-    parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--cpu", type=int, default=0)
-    arguments = parser.parse_args()
+def measure(arguments, binary):
     root = pathlib.Path(tempfile.mkdtemp(prefix="picket_e2e_", dir=os.environ.get("TMPDIR", "/tmp")))
     agent = None
     try:
@@ -134,7 +136,7 @@ def main():
         os.sched_setaffinity(0, others or {arguments.cpu})
         endpoint.start()
         begin = time.monotonic()
-        agent = subprocess.Popen(["taskset", "-c", str(arguments.cpu)] + command(arguments.binary, root, endpoint.port, arguments.json),
+        agent = subprocess.Popen(["taskset", "-c", str(arguments.cpu)] + command(binary, root, endpoint.port, arguments.json),
                                  stdout=subprocess.PIPE, text=True)
         written = 0
         if arguments.rate:
@@ -170,6 +172,26 @@ def main():
             agent.kill()
             agent.wait()
         shutil.rmtree(root, ignore_errors=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binaries", nargs="*")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--lines", type=int, default=3_000_000)
+    parser.add_argument("--rate", type=int, default=0)
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--cpu", type=int, default=0)
+    arguments = parser.parse_args()
+    everything = set(os.sched_getaffinity(0))
+    vlagent = backends.find("vlagent")
+    binaries = arguments.binaries or [str(ROOT / "build/release/agent/picket")] + ([vlagent] if vlagent else [])
+    for _ in range(arguments.rounds):
+        for binary in binaries:
+            os.sched_setaffinity(0, everything)
+            print(f"{pathlib.Path(binary).name}: ", end="", flush=True)
+            measure(arguments, binary)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scrape to remote write, agents in turns on the same load: 100 targets x 1,000 series every 10 s (55 % constant, 25 % integer counters,
 10 % float counters, 10 % gauges), identity bodies, a receiver that only counts bytes. CPU is user plus system time of the agent's process
-from /proc over a window after warm-up; RSS at its end."""
+from /proc over a window after warm-up; RSS at its end, and how much of it is memory of its own (the rest is pages of files: its binary
+and mapped data).
+
+  bench/e2e_scrape.py                                   all that are there, in turns
+  bench/e2e_scrape.py --picket OLD --picket NEW v2      two builds beside each other
+  bench/e2e_scrape.py --rounds 2 vmagent v2             the turns twice, for the spread"""
 import argparse
 import http.server
 import json
@@ -77,7 +82,7 @@ def serve(handler):
 def usage(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(status.split("VmRSS:")[1].split()[0]) / 1024
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), *(int(status.split(k)[1].split()[0]) / 1024 for k in ("VmRSS:", "RssAnon:"))
 
 
 def scrape_config(args, port):
@@ -89,13 +94,15 @@ def commands(args, folder, port, write):
     """name -> command"""
     (folder / "scrape.yml").write_text(json.dumps(scrape_config(args, port)))
     out = {}
-    for version in ("v1", "v2"):
-        message = "prometheus.WriteRequest" if version == "v1" else "io.prometheus.write.v2.Request"
-        config = {"node": {"data_dir": str(folder / f"picket-{version}"), "listen": f"127.0.0.1:{backends.free_port()}"},
-                  "collectors": {"scrape": scrape_config(args, port), "host": {"enabled": False}},
-                  "exporters": {"remote_write": [{"url": write, "protobuf_message": message}]}}
-        (folder / f"picket-{version}.yml").write_text(json.dumps(config))
-        out[f"picket {version}"] = [args.picket, "run", str(folder / f"picket-{version}.yml")]
+    for i, binary in enumerate(args.picket or [str(ROOT / "build/release/agent/picket")]):
+        for version in ("v1", "v2"):
+            message = "prometheus.WriteRequest" if version == "v1" else "io.prometheus.write.v2.Request"
+            name = f"picket {version}" + (f" {i + 1}" if len(args.picket) > 1 else "")
+            config = {"node": {"data_dir": str(folder / name.replace(" ", "-")), "listen": f"127.0.0.1:{backends.free_port()}"},
+                      "collectors": {"scrape": scrape_config(args, port), "host": {"enabled": False}},
+                      "exporters": {"remote_write": [{"url": write, "protobuf_message": message}]}}
+            (folder / f"{name.replace(' ', '-')}.yml").write_text(json.dumps(config))
+            out[name] = [binary, "run", str(folder / f"{name.replace(' ', '-')}.yml")]
     if vmagent := backends.find("vmagent"):
         out["vmagent"] = [vmagent, f"-promscrape.config={folder}/scrape.yml", f"-remoteWrite.url={write}", "-remoteWrite.forcePromProto",
                           f"-remoteWrite.tmpDataPath={folder}/vm", f"-httpListenAddr=127.0.0.1:{backends.free_port()}", "-loggerLevel=WARN"]
@@ -107,31 +114,39 @@ def commands(args, folder, port, write):
     return out
 
 
+def measure(args, agent, command, folder):
+    process = backends.Process(agent.replace(" ", "-"), command, folder)
+    try:
+        time.sleep(args.warm)
+        cpu, *_ = usage(process.pid)
+        before = Receiver.bytes
+        time.sleep(args.window)
+        after, rss, own = usage(process.pid)
+        samples = args.targets * args.series * args.window / float(args.interval.rstrip("s"))
+        print(f"{agent:18s} {1e6 * (after - cpu) / samples:6.2f} us/sample  {rss:6.1f} MB ({own:.1f} own)  "
+              f"{(Receiver.bytes - before) / samples:5.1f} B/sample", flush=True)
+    finally:
+        process.stop()
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--picket", default=str(ROOT / "build/release/agent/picket"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--picket", action="append", default=[], help="a binary; build/release/agent/picket without it")
     parser.add_argument("--targets", type=int, default=100)
     parser.add_argument("--series", type=int, default=1000)
     parser.add_argument("--interval", default="10s")
     parser.add_argument("--warm", type=float, default=25)
     parser.add_argument("--window", type=float, default=40)
-    parser.add_argument("only", nargs="*")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("only", nargs="*", help="agents whose name contains one of these")
     args = parser.parse_args()
     port, write = serve(targets(args.series)), f"http://127.0.0.1:{serve(Receiver)}/api/v1/write"
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        for agent, command in commands(args, folder, port, write).items():
-            if args.only and not any(o in agent for o in args.only):
-                continue
-            process = backends.Process(agent.replace(" ", "-"), command, folder)
-            time.sleep(args.warm)
-            cpu, _ = usage(process.pid)
-            before = Receiver.bytes
-            time.sleep(args.window)
-            after, rss = usage(process.pid)
-            samples = args.targets * args.series * args.window / float(args.interval.rstrip("s"))
-            print(f"{agent:18s} {1e6 * (after - cpu) / samples:6.2f} us/sample  {rss:6.1f} MB  {(Receiver.bytes - before) / samples:5.1f} B/sample", flush=True)
-            process.stop()
+    for _ in range(args.rounds):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            for agent, command in commands(args, folder, port, write).items():
+                if not args.only or any(o in agent for o in args.only):
+                    measure(args, agent, command, folder)
 
 
 if __name__ == "__main__":
