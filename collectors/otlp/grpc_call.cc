@@ -11,8 +11,6 @@
 namespace picket::collectors::otlp {
 namespace {
 
-using proto::RpcCode;
-
 constexpr std::string_view kHealthCheck = "/grpc.health.v1.Health/Check";
 constexpr std::string_view kHealthWatch = "/grpc.health.v1.Health/Watch";
 constexpr std::string_view kTraceService = "opentelemetry.proto.collector.trace.v1.TraceService";

@@ -76,6 +76,10 @@ struct HttpDoor::Shared {
 
   net::Admit LookAtHead(const net::HttpRequestHead& head) const;
   net::HttpReply Take(net::HttpServerRequest request) const;
+  static net::asio::awaitable<net::HttpReply> Answer(std::shared_ptr<Shared> self,
+                                                     net::HttpServerRequest request) {
+    co_return self->Take(std::move(request));
+  }
   PushAnswer Push(net::HttpServerRequest& request, bool json) const;
 };
 
@@ -163,9 +167,8 @@ HttpDoor::HttpDoor(net::Runtime& runtime, const OtlpConfig& config,
   traces.admit = [shared = shared_](const net::HttpRequestHead& head) {
     return shared->LookAtHead(head);
   };
-  traces.handler =
-      [shared = shared_](net::HttpServerRequest request) -> net::asio::awaitable<net::HttpReply> {
-    co_return shared->Take(std::move(request));
+  traces.handler = [shared = shared_](net::HttpServerRequest request) {
+    return Shared::Answer(shared, std::move(request));
   };
   server_.Route(std::move(traces));
 
