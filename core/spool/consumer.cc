@@ -143,13 +143,13 @@ bool Spool::Impl::Settle(Consumer::State& state, const Entry& entry) {
   return true;
 }
 
-bool Spool::Impl::PutBack(Consumer::State& state, const Entry& entry) {
+std::optional<DropReason> Spool::Impl::PutBack(Consumer::State& state, const Entry& entry) {
   std::function<void()> waker;
-  bool evicted = false;
+  std::optional<DropReason> evicted;
   {
     std::lock_guard lock(mutex_);
     auto& out = state.out[entry.lane];
-    evicted = out.evicted && !closed_;
+    if (out.evicted && !closed_) evicted = out.reason;
     out.active = out.evicted = false;
     if (evicted) state.records -= 1, state.items -= entry.items, state.bytes -= entry.length;
     waker = state.waker;
@@ -282,9 +282,8 @@ Delivery& Delivery::operator=(Delivery&& o) noexcept {
 
 Delivery::~Delivery() {
   if (!ref_) return;
-  if (ref_->impl->PutBack(*ref_->state, ref_->entry))
-    ref_->state->balance->Drop(DropReason::kQueueFull, info_.items,
-                               "evicted while it was being sent");
+  if (const auto reason = ref_->impl->PutBack(*ref_->state, ref_->entry))
+    ref_->state->balance->Drop(*reason, info_.items, "evicted while it was being sent");
 }
 
 std::string_view Delivery::body() const {

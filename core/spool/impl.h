@@ -5,9 +5,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/base/log.h"
 #include "core/spool/flusher.h"
 #include "core/spool/format.h"
 #include "core/spool/spool.h"
@@ -64,7 +66,8 @@ struct Consumer::State {
   std::array<uint64_t, kLanes> settled{};  ///< every number below is settled in that lane
   struct Out {
     bool active = false;
-    bool evicted = false;  ///< its segment went while it was out
+    bool evicted = false;                        ///< its segment went while it was out
+    DropReason reason = DropReason::kQueueFull;  ///< why it went
     uint32_t read_failures = 0;
   };
   std::array<Out, kLanes> out{};
@@ -109,8 +112,8 @@ class Spool::Impl : public Flushable, public std::enable_shared_from_this<Spool:
   std::optional<Entry> Lend(Consumer::State& state, uint16_t lane, std::shared_ptr<File>& file);
   /// False when the spool is closed: then nothing is settled, and nothing may be counted.
   bool Settle(Consumer::State& state, const Entry& entry);
-  /// Returns whether the record was evicted while it was out, and so is lost.
-  bool PutBack(Consumer::State& state, const Entry& entry);
+  /// Returns why the record was evicted while it was out, and so is lost; else nothing.
+  std::optional<DropReason> PutBack(Consumer::State& state, const Entry& entry);
   void NoteDamaged();
   void Persist(Consumer::State& state);
   void Close(Consumer::State& state);
@@ -131,6 +134,7 @@ class Spool::Impl : public Flushable, public std::enable_shared_from_this<Spool:
   Result<Segment> MakeSegment(uint64_t body_size, std::vector<Loss>& losses);
   Result<Segment> MakeFileSegment(uint64_t capacity);
   Result<Segment> MakeMemorySegment(uint64_t capacity);
+  Result<Segment> MakeOverflowSegment(uint64_t needed);
   Status UseSpare(Segment& segment);
   Status NameSegment(Segment& segment);
   void MakeRoom(uint64_t capacity, std::vector<Loss>& losses);
@@ -168,6 +172,7 @@ class Spool::Impl : public Flushable, public std::enable_shared_from_this<Spool:
   bool directory_dirty_ = false;
   uint64_t truncated_tails_ = 0, damaged_records_ = 0, append_errors_ = 0;
   std::string last_error_;
+  log::RateLimit error_limit_;
   std::vector<std::shared_ptr<void>> metrics_;
 };
 

@@ -69,8 +69,13 @@ std::string Spool::Impl::SegmentPath(uint64_t number) const {
 
 void Spool::Impl::NoteError(const Error& error) {
   ++append_errors_;
-  if (last_error_ != error.message())
-    log::Warn("Spool met a write error", {{"error", error.ToString()}});
+  // A full disk fails each new file under a name of its own: said when it begins, then now and
+  // then.
+  uint64_t held = 0;
+  if (error_limit_.Allow(held) || last_error_.empty())
+    log::Warn(
+        "Spool met a write error",
+        {{"queue", options_.name}, {"error", error.ToString()}, {"messages_held_back", held}});
   last_error_ = error.message();
 }
 
@@ -225,18 +230,23 @@ Result<Segment> Spool::Impl::MakeSegment(uint64_t body_size, std::vector<Loss>& 
     if (UseSpare(segment) && NameSegment(segment)) return segment;
     auto made = MakeFileSegment(capacity);
     if (made) return made;
-    if (first) {
-      NoteError(made.error());
-      uint64_t in_memory = 0;
-      for (const auto& s : segments_)
-        if (!s.durable()) in_memory += s.capacity;
-      const uint64_t small = std::min(
-          std::max(needed, std::min(kMemorySegment, options_.memory_overflow.value / 4)), capacity);
-      if (in_memory + small <= options_.memory_overflow.value)
-        if (auto m = MakeMemorySegment((small + 4095) & ~uint64_t{4095})) return m;
-    }
+    if (first) NoteError(made.error());
+    // Asked again after each eviction: the oldest segment may have been one in memory.
+    if (auto m = MakeOverflowSegment(needed)) return m;
     if (!EvictOldest(DropReason::kDiskFull, losses)) return made;
   }
+}
+
+Result<Segment> Spool::Impl::MakeOverflowSegment(uint64_t needed) {
+  uint64_t in_memory = 0;
+  for (const auto& s : segments_)
+    if (!s.durable()) in_memory += s.capacity;
+  const uint64_t usual = std::min(kMemorySegment, options_.memory_overflow.value / 4);
+  const uint64_t size =
+      (std::max(needed, std::min(usual, segment_bytes_)) + 4095) & ~uint64_t{4095};
+  if (in_memory + size > options_.memory_overflow.value)
+    return Fail(ErrorKind::kOverloaded, "the queue holds as much in memory as it may");
+  return MakeMemorySegment(size);
 }
 
 Status Spool::Impl::UseSpare(Segment& segment) {
@@ -305,6 +315,7 @@ bool Spool::Impl::EvictOldest(DropReason reason, std::vector<Loss>& losses) {
         c->settled[lane] = std::max(c->settled[lane], e.seq + 1);
         if (out.active && !out.evicted) {
           out.evicted = true;  // its holder has the bytes and will settle it
+          out.reason = reason;
           continue;
         }
         lost += e.items;

@@ -253,6 +253,11 @@ TEST_F(DamageTest, AFullDiskFirstUsesMemoryThenTheOldestAndRecovers) {
   EXPECT_LE(spool->Read().memory_bytes, 128U << 10);
   const uint64_t dropped = balance->dropped(DropReason::kDiskFull);
   EXPECT_GT(dropped, 0U);
+  // However long it lasts, room is made one segment at a time: most of what fits stays.
+  for (int i = 0; i < 600; ++i) {
+    append(1);
+    ASSERT_GT(consumer->Read().bytes, 128U << 10) << "after " << n;
+  }
   files.free_bytes = INT64_MAX;
   append(400);
   const auto rest = Drain(*consumer);
@@ -261,6 +266,30 @@ TEST_F(DamageTest, AFullDiskFirstUsesMemoryThenTheOldestAndRecovers) {
     ASSERT_EQ(rest[i], Body(n - rest.size() + i, 1000)) << "in order, newest kept";
   append(200);
   EXPECT_EQ(spool->Read().memory_bytes, 0U) << "back on disk";
+}
+
+TEST_F(DamageTest, WhatIsEvictedWhileItIsOutCountsForTheSameReason) {
+  FaultFiles files;
+  SpoolOptions o = Options(&files);
+  o.max_bytes = 8_MiB;
+  o.memory_overflow = Bytes(128 << 10);
+  auto spool = *Spool::Open(o);
+  auto balance = NewBalance();
+  auto consumer = *spool->OpenConsumer("prom", balance);
+  files.free_bytes = 64 << 10;
+  uint64_t n = 0;
+  std::optional<Delivery> out;
+  while (balance->dropped(DropReason::kDiskFull) == 0 && n < 1000) {
+    balance->In(kItems);
+    ASSERT_TRUE(spool->Append({1, 0, kItems, 1}, Body(n++, 1000)));
+    if (n == 1) out = consumer->Take(0);
+  }
+  const uint64_t before = balance->dropped(DropReason::kDiskFull);
+  ASSERT_GT(before, 0U);
+  out.reset();  // the attempt failed; it has no place to go back to
+  EXPECT_EQ(balance->dropped(DropReason::kDiskFull), before + kItems);
+  EXPECT_EQ(balance->dropped(DropReason::kQueueFull), 0U);
+  EXPECT_EQ(Drain(*consumer).size() * kItems + before + kItems, n * kItems);
 }
 
 TEST_F(DamageTest, ADiskThatRefusesWritesIsBypassed) {

@@ -221,6 +221,54 @@ TEST_F(SpoolTest, RetiredDestinationsHoldNoDisk) {
   EXPECT_LE(spool_->Read().segments, 1U);
 }
 
+TEST_F(SpoolTest, ADestinationThatWentIsNamedWithWhatWaitsAndForgottenOnlyWhenNothingDoes) {
+  Open();
+  auto gone = *spool_->OpenConsumer("gone", NewBalance());
+  auto drained = *spool_->OpenConsumer("drained", NewBalance());
+  for (uint64_t i = 0; i < 3; ++i) Append(i);
+  Drain(*drained);
+  gone.reset();
+  drained.reset();
+  spool_->RetireDrained();
+  auto left = spool_->Closed();
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(left[0].name, "gone");
+  EXPECT_EQ(left[0].items, 30U);
+  EXPECT_GT(left[0].bytes, 0U);
+  Open();
+  ASSERT_EQ(spool_->Closed().size(), 1U) << "also after a restart";
+  auto back = *spool_->OpenConsumer("gone", NewBalance());
+  EXPECT_EQ(Drain(*back).size(), 3U) << "under its old name it gets all of it";
+}
+
+TEST_F(SpoolTest, SaysHowItIsInItsMetrics) {
+  Telemetry telemetry;
+  const auto read = [&](const std::string& name) {
+    for (const auto& f : telemetry.Collect())
+      if (f.name == name && !f.samples.empty()) return f.samples.at(0).value;
+    return -1.0;
+  };
+  Open();
+  Append(1);
+  Append(2);
+  consumer_.reset();
+  spool_.reset();
+  const std::string path = dir_.path() + "/0000000000000001.seg";
+  std::string bytes = ReadFile(path);
+  ASSERT_NE(bytes.find(Body(2)), bytes.npos);
+  bytes[bytes.find(Body(2)) + 5] ^= 1;  // the end of a write that did not happen
+  WriteFile(path, bytes);
+  SpoolOptions o = Options();
+  o.telemetry = &telemetry;
+  o.name = "remote_write prom";
+  auto spool = *Spool::Open(o);
+  EXPECT_EQ(read("picket_spool_truncated_tails_total"), 1);
+  EXPECT_GT(read("picket_spool_bytes"), 0);
+  EXPECT_EQ(read("picket_spool_memory_bytes"), 0);
+  spool.reset();
+  EXPECT_EQ(read("picket_spool_bytes"), -1) << "gone with the queue";
+}
+
 TEST_F(SpoolTest, TwoAgentsCannotShareADirectory) {
   Open();
   auto second = Spool::Open(Options());
@@ -282,6 +330,30 @@ TEST_F(SpoolTest, WithoutADiskMemoryHasTheSameInterfaceAndTheBudgetSetsItsSize) 
   EXPECT_EQ(rest.size() + balance->dropped(DropReason::kMemory), 1500U);
   EXPECT_EQ(budget.used(), 0U) << "an empty queue holds nothing";
   EXPECT_FALSE(spool->Read().durable);
+}
+
+TEST_F(SpoolTest, AQueueInMemoryKeepsToItsShareAndTakesNothingFromAnother) {
+  Budget budget(2_MiB);
+  SpoolOptions o = Options();
+  o.budget = &budget;
+  o.max_bytes = 1_GiB;  // what it might have on a disk
+  o.max_memory = Bytes(512 << 10);
+  auto away = Spool::OpenMemory(o), well = Spool::OpenMemory(o);
+  auto lost = NewBalance(), kept = NewBalance();
+  auto away_reader = *away->OpenConsumer("away", lost),
+       well_reader = *well->OpenConsumer("b", kept);
+  for (uint64_t i = 0; i < 3000; ++i) {
+    lost->In(1);
+    ASSERT_TRUE(away->Append({1, 0, 1, 1}, Body(i, 1400)));
+  }
+  EXPECT_LE(budget.used(), 512U << 10);
+  EXPECT_EQ(budget.pressure(), Pressure::kNone)
+      << "a backend that is away is nobody else's trouble";
+  EXPECT_EQ(lost->dropped(DropReason::kQueueFull) + away_reader->Read().items, 3000U);
+  kept->In(1);
+  ASSERT_TRUE(well->Append({1, 0, 1, 1}, Body(1)));
+  EXPECT_THAT(Drain(*well_reader), ElementsAre(Body(1)));
+  EXPECT_EQ(Drain(*away_reader).back(), Body(2999, 1400)) << "the oldest went";
 }
 
 TEST_F(SpoolTest, OpenOrMemoryGoesOnWithoutADirectory) {
