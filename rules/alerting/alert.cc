@@ -44,9 +44,8 @@ Status AlertRule::Update(UnixMs t, const std::vector<std::pair<Labels, double>>&
   std::map<Labels, Alert> active;
   for (const auto& [row, value] : rows) {
     LabelsBuilder bare(row);
-    bare.Delete(kMetricName);
-    const Labels seen = bare.Build();
-    const TemplateContext tc{&seen,
+    bare.Delete(kMetricName);  // templates still see it
+    const TemplateContext tc{&row,
                              context.external_labels,
                              context.external_url,
                              value,

@@ -57,8 +57,9 @@ void CheckRule(const RuleConfig& c, config::Reporter& r) {
     if (!c.annotations.empty())
       r.Error("annotations", "invalid field 'annotations' in recording rule",
               "Only alerts have annotations.");
-    if (c.hold) r.Error("for", "invalid field 'for' in recording rule", "Only alerts wait.");
-    if (c.keep_firing_for)
+    if (c.hold && c.hold->count() != 0)
+      r.Error("for", "invalid field 'for' in recording rule", "Only alerts wait.");
+    if (c.keep_firing_for && c.keep_firing_for->count() != 0)
       r.Error("keep_firing_for", "invalid field 'keep_firing_for' in recording rule",
               "Only alerts keep firing.");
     if (!IsValidUtf8(c.record) || c.record.find_first_of("{}") != std::string::npos)
@@ -101,7 +102,7 @@ void Declare(config::Object<GroupConfig>& o) {
       .DefaultText("rules.alerting.evaluation_interval");
   o.Field("query_offset", &GroupConfig::query_offset, "How far in the past the rules look.")
       .DefaultText("rules.alerting.query_offset");
-  o.Field("limit", &GroupConfig::limit, "Most alerts or series a rule may have; 0 is none.").Min(0);
+  o.Field("limit", &GroupConfig::limit, "Most alerts or series a rule may have; 0 is any number.");
   o.Field("labels", &GroupConfig::labels, "Labels of every rule of the group; the rule's own win.")
       .NoExpand();
   o.Field("rules", &GroupConfig::rules, "The rules, in order.");

@@ -27,10 +27,10 @@ class Executor {
         LabelsValue(context_.external_labels ? *context_.external_labels : Labels()));
     Set("$externalURL", Value::String(context_.external_url));
     Set("$value", Value::Float(context_.value));
-    const Value data = Value::Map({{"Labels", variables_[0].second},
-                                   {"ExternalLabels", variables_[1].second},
-                                   {"ExternalURL", variables_[2].second},
-                                   {"Value", variables_[3].second}});
+    const Value data = Value::Struct({{"Labels", variables_[0].second},
+                                      {"ExternalLabels", variables_[1].second},
+                                      {"ExternalURL", variables_[2].second},
+                                      {"Value", variables_[3].second}});
     Set("$", data);
     PICKET_TRY(Walk(tree_.root, data));
     return std::move(out_);
@@ -43,12 +43,17 @@ class Executor {
 
   void Set(const std::string& name, Value v) { variables_.emplace_back(name, std::move(v)); }
 
+  Status CountStep() {
+    if (++steps_ > kMaxSteps) return Wrong("the template takes more than 100000 steps");
+    return {};
+  }
+
   Result<Flow> Walk(const NodeList& nodes, const Value& dot) {
     const size_t scope = variables_.size();
     Flow flow = Flow::kNext;
     for (const Node& n : nodes) {
       if (out_.size() > kMaxOutput) return Wrong("the expanded text is over 1 MiB");
-      if (++steps_ > kMaxSteps) return Wrong("the template takes more than 100000 steps");
+      PICKET_TRY(CountStep());
       PICKET_ASSIGN(flow, Step(n, dot));
       if (flow != Flow::kNext) break;
     }
@@ -112,6 +117,7 @@ class Executor {
     }
     if (items.empty()) return Walk(n.otherwise, dot);
     for (auto& [key, value] : items) {
+      PICKET_TRY(CountStep());
       const auto& names = n.pipeline.variables;
       if (names.size() == 1) Bind(n.pipeline, names[0], value);
       if (names.size() == 2) Bind(n.pipeline, names[0], key), Bind(n.pipeline, names[1], value);
@@ -217,7 +223,8 @@ class Executor {
 
   Result<Value> Fields(Value v, const std::vector<std::string>& names) {
     for (const std::string& name : names) {
-      if (v.kind() != Value::Kind::kMap)
+      const bool known = v.kind() != Value::Kind::kStruct || v.AsMap().contains(name);
+      if (!v.HasFields() || !known)
         return Wrong(
             fmt::format("can't evaluate field {} in type {}", name, Value::KindName(v.kind())));
       auto it = v.AsMap().find(name);

@@ -180,7 +180,7 @@ Result<Value> First(const Value& v) {
 
 // A member of a sample as the function `query` gives it.
 Result<Value> Member(const Value& sample, const std::string& name) {
-  if (sample.kind() != Kind::kMap)
+  if (!sample.HasFields())
     return Wrong(fmt::format("can't take {} of {}", name, Value::KindName(sample.kind())));
   auto it = sample.AsMap().find(name);
   return it == sample.AsMap().end() ? Value() : it->second;
@@ -191,7 +191,7 @@ Result<Value> Query(const Args& a, const TemplateContext& context) {
   PICKET_ASSIGN(auto rows, context.query(Text(a[0])));
   ValueList out;
   for (auto& [labels, value] : rows)
-    out.push_back(Value::Map({{"Labels", LabelsValue(labels)}, {"Value", Value::Float(value)}}));
+    out.push_back(Value::Struct({{"Labels", LabelsValue(labels)}, {"Value", Value::Float(value)}}));
   return Value::List(std::move(out));
 }
 
@@ -220,6 +220,11 @@ Result<Value> Index(const Args& a) {
           static_cast<size_t>(a[i].AsInt()) >= v.AsList().size())
         return Wrong(fmt::format("error calling index: index out of range: {}", Text(a[i])));
       v = Value(v.AsList()[static_cast<size_t>(a[i].AsInt())]);
+    } else if (v.kind() == Kind::kString) {
+      if (a[i].kind() != Kind::kInt || a[i].AsInt() < 0 ||
+          static_cast<size_t>(a[i].AsInt()) >= v.AsString().size())
+        return Wrong(fmt::format("error calling index: index out of range: {}", Text(a[i])));
+      v = Value::Int(static_cast<unsigned char>(v.AsString()[static_cast<size_t>(a[i].AsInt())]));
     } else {
       return Wrong(fmt::format("can't index item of type {}", Value::KindName(v.kind())));
     }

@@ -420,6 +420,10 @@ class Parser {
     for (;;) {
       PICKET_ASSIGN(Command c, ParseCommand(depth));
       p.commands.push_back(std::move(c));
+      const Operand& first = p.commands.back().operands.front();
+      if (p.commands.size() > 1 && first.fields.empty() &&
+          (first.kind == Operand::Kind::kLiteral || first.kind == Operand::Kind::kDot))
+        return Wrong(fmt::format("non executable command in pipeline stage {}", p.commands.size()));
       SkipSpace();
       if (!IsPunctuation("|")) break;
       ++i_;
@@ -515,7 +519,9 @@ class Parser {
     return o;
   }
 
-  Result<Value> Number(const std::string& text) const {
+  Result<Value> Number(const std::string& written) const {
+    std::string text = written;
+    std::erase(text, '_');  // digits may be grouped
     const char* end = text.data() + text.size();
     const char* from = text.data() + (text[0] == '+' ? 1 : 0);
     int64_t i = 0;
@@ -528,7 +534,7 @@ class Parser {
     double d = 0;
     if (auto r = std::from_chars(from, end, d); r.ec == std::errc() && r.ptr == end)
       return Value::Float(d);
-    return Wrong(fmt::format("bad number syntax: \"{}\"", text));
+    return Wrong(fmt::format("bad number syntax: \"{}\"", written));
   }
 
   std::string_view text_;

@@ -82,6 +82,9 @@ std::string FloatVerb(const Spec& spec, double v) {
 std::string Convert(const Spec& spec, const Value& v) {
   const std::string bad =
       fmt::format("%!{}({}={})", spec.verb, Value::KindName(v.kind()), v.Print());
+  const auto flag = [&](char c) { return spec.flags.find(c) != std::string::npos; };
+  if (v.kind() == Value::Kind::kNil)
+    return spec.verb == 'v' ? "<nil>" : fmt::format("%!{}(<nil>)", spec.verb);
   switch (spec.verb) {
     case 'v':
       return v.kind() == Value::Kind::kFloat ? FloatVerb(spec, v.AsFloat()) : v.Print();
@@ -93,7 +96,14 @@ std::string Convert(const Spec& spec, const Value& v) {
       return spec.precision >= 0 ? text.substr(0, static_cast<size_t>(spec.precision)) : text;
     }
     case 'd':
-      return v.kind() == Value::Kind::kInt ? std::to_string(v.AsInt()) : bad;
+      if (v.kind() != Value::Kind::kInt) return bad;
+      return (v.AsInt() < 0 ? ""
+              : flag('+')   ? "+"
+              : flag(' ')   ? " "
+                            : "") +
+             std::to_string(v.AsInt());
+    case 'U':
+      return v.kind() == Value::Kind::kInt ? fmt::format("U+{:04X}", v.AsInt()) : bad;
     case 'f':
     case 'F':
     case 'g':
@@ -108,7 +118,8 @@ std::string Convert(const Spec& spec, const Value& v) {
     case 'x':
     case 'X':
       if (v.kind() == Value::Kind::kInt)
-        return spec.verb == 'x' ? fmt::format("{:x}", v.AsInt()) : fmt::format("{:X}", v.AsInt());
+        return (flag('#') ? (spec.verb == 'x' ? "0x" : "0X") : "") +
+               (spec.verb == 'x' ? fmt::format("{:x}", v.AsInt()) : fmt::format("{:X}", v.AsInt()));
       if (v.kind() == Value::Kind::kString) {
         std::string out;
         for (const char c : v.AsString())
@@ -155,6 +166,14 @@ Value Value::Map(ValueMap v) {
   out.map_ = std::make_shared<const ValueMap>(std::move(v));
   return out;
 }
+Value Value::Struct(const std::vector<std::pair<std::string, Value>>& fields) {
+  Value out = Map(ValueMap(fields.begin(), fields.end()));
+  out.kind_ = Kind::kStruct;
+  ValueList order;
+  for (const auto& [name, value] : fields) order.push_back(value);
+  out.list_ = std::make_shared<const ValueList>(std::move(order));
+  return out;
+}
 Value Value::List(ValueList v) {
   Value out;
   out.kind_ = Kind::kList;
@@ -186,6 +205,8 @@ std::string_view Value::KindName(Kind kind) {
       return "string";
     case Kind::kMap:
       return "map";
+    case Kind::kStruct:
+      return "struct";
     case Kind::kList:
       return "list";
     case Kind::kTime:
@@ -213,6 +234,7 @@ bool Value::Truth() const {
     case Kind::kList:
       return !list_->empty();
     case Kind::kTime:
+    case Kind::kStruct:
       return true;
   }
   return false;
@@ -238,6 +260,11 @@ std::string Value::Print() const {
       std::string out = "map[";
       for (const auto& [k, v] : *map_) out += (out.size() > 4 ? " " : "") + k + ":" + v.Print();
       return out + "]";
+    }
+    case Kind::kStruct: {
+      std::string out = "{";
+      for (const Value& v : *list_) out += (out.size() > 1 ? " " : "") + v.Print();
+      return out + "}";
     }
     case Kind::kList: {
       std::string out = "[";

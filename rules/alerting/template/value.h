@@ -20,13 +20,26 @@ using ValueList = std::vector<Value>;
 /// changed.
 class Value {
  public:
-  enum class Kind : uint8_t { kNil, kBool, kInt, kFloat, kString, kMap, kList, kTime, kDuration };
+  enum class Kind : uint8_t {
+    kNil,
+    kBool,
+    kInt,
+    kFloat,
+    kString,
+    kMap,
+    kStruct,
+    kList,
+    kTime,
+    kDuration
+  };
   Value() = default;
   static Value Bool(bool v);
   static Value Int(int64_t v);
   static Value Float(double v);
   static Value String(std::string v);
   static Value Map(ValueMap v);
+  /// Like a map whose keys are fixed: another one is an error.
+  static Value Struct(const std::vector<std::pair<std::string, Value>>& fields);
   static Value List(ValueList v);
   static Value Time(UnixNs v);
   static Value DurationOf(Duration v);
@@ -36,6 +49,7 @@ class Value {
   int64_t AsInt() const { return number_.i; }
   double AsFloat() const { return number_.f; }
   const std::string& AsString() const { return string_; }
+  bool HasFields() const { return kind_ == Kind::kMap || kind_ == Kind::kStruct; }
   const ValueMap& AsMap() const { return *map_; }
   const ValueList& AsList() const { return *list_; }
 

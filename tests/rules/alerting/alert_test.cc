@@ -103,6 +103,15 @@ TEST_F(Story, PendingThenFiringThenResolved) {
   EXPECT_EQ(sent_[1].ends_at_ms, now_);
 }
 
+TEST_F(Story, TemplatesSeeTheNameAndTheAlertDoesNotCarryIt) {
+  Load(
+      R"(groups: [{name: g, rules: [{alert: High, expr: x > 5, annotations: {of: "{{ $labels.__name__ }}"}}]}])");
+  Tick(7);
+  ASSERT_EQ(sent_.size(), 1U);
+  EXPECT_EQ(sent_[0].annotations.Get("of"), "x");
+  EXPECT_EQ(sent_[0].labels.ToString(), R"({alertname="High", i="a"})");
+}
+
 TEST_F(Story, WhatVanishesWhilePendingWasNeverThere) {
   Load(R"(groups: [{name: g, rules: [{alert: High, expr: x > 5, for: 20s}]}])");
   Tick(7);

@@ -117,6 +117,12 @@ TEST(RuleFile, LegacyNamesAreChecked) {
   EXPECT_EQ(d.errors(), 3U) << d.Render();
 }
 
+TEST(RuleFile, AZeroThatSaysNothingIsFine) {
+  EXPECT_EQ(Findings("groups: [{name: g, limit: -1, rules: [{record: a, expr: up, for: 0s, "
+                     "keep_firing_for: 0s}]}]"),
+            "");
+}
+
 TEST(RuleFile, AnEmptyFileHasNoGroups) {
   EXPECT_EQ(Findings(""), "");
   EXPECT_EQ(Findings("groups: []"), "");

@@ -35,6 +35,11 @@ struct Case {
 TEST(AlertTemplate, ExpandsWhatRuleFilesUse) {
   for (const Case& c : {
            Case{"plain", "plain"},
+           {"{{ printf \"%+d|% d|%#x|%U|%v|%d\" 5 5 255 65 nil nil }}",
+            "+5| 5|0xff|U+0041|<nil>|%!d(<nil>)"},
+           {"{{ index \"abc\" 1 }} {{ 1_000 }}", "98 1000"},
+           {"{{ range query \"x\" | sortByLabel \"i\" }}{{ . }}{{ end }}",
+            "{map[i:a] 1.5}{map[i:b] 2}"},
            {"{{ $labels.job }} at {{ $value }}", "db at 0.1234"},
            {"{{.Labels.job}} {{.Value}} {{$externalLabels.cluster}} {{$externalURL}}",
             "db 0.1234 eu http://picket.example/x"},
@@ -107,8 +112,9 @@ TEST(AlertTemplate, ValuesPrintAsGoPrintsThem) {
 }
 
 TEST(AlertTemplate, RefusesAtLoadWhatCannotWork) {
-  for (const char* bad : {"{{ $label.job }}", "{{ nosuch 1 }}", "{{ if }}x{{ end }}", "{{ if 1 }}x",
-                          "{{ end }}", "{{ \"open }}", "{{ (1 }}", "{{ 1 |", "{{ break }}"})
+  for (const char* bad :
+       {"{{ $label.job }}", "{{ nosuch 1 }}", "{{ if }}x{{ end }}", "{{ if 1 }}x", "{{ end }}",
+        "{{ \"open }}", "{{ (1 }}", "{{ 1 |", "{{ 1 | 2 }}", "{{ 1 | . }}", "{{ break }}"})
     EXPECT_TRUE(Expand(bad).starts_with("PARSE: ")) << bad << " -> " << Expand(bad);
 }
 
@@ -116,6 +122,11 @@ TEST(AlertTemplate, AFailureWhileExpandingIsTheText) {
   EXPECT_EQ(Expand("x {{ query \"fail\" }}"), "<error expanding template: no such thing>");
   EXPECT_TRUE(Expand("{{ query \"none\" | first }}")
                   .starts_with("<error expanding template: error calling first"));
+  EXPECT_TRUE(
+      Expand("{{ .Nosuch }}").starts_with("<error expanding template: can't evaluate field"));
+  EXPECT_TRUE(
+      Expand("{{ range $labels }}{{ range 9999 }}{{ range 9999 }}{{ end }}{{ end }}{{ end }}")
+          .starts_with("<error expanding template: the template takes more"));
   EXPECT_TRUE(Expand("{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}")
                   .starts_with("<error expanding template:"));
 }
