@@ -9,18 +9,16 @@
 namespace picket::collectors::scrape {
 namespace {
 
-using std::chrono_literals::operator""ms;
-
 constexpr std::string_view kNative = "native histograms";
 
 /// The keys that `global` and a job share.
 void DeclareDefaults(config::Object<Defaults>& o) {
   o.Field("scrape_interval", &Defaults::scrape_interval, "How often a target is scraped.")
-      .Min(1ms)
+      .Min(Milliseconds(1))
       .DefaultText("1m");
   o.Field("scrape_timeout", &Defaults::scrape_timeout,
           "How long a scrape may take; not longer than the interval.")
-      .Min(1ms)
+      .Min(Milliseconds(1))
       .DefaultText("10s, or the interval if that is shorter");
   o.Field("scrape_protocols", &Defaults::scrape_protocols,
           "Formats to ask for, the liked ones first.")
@@ -165,7 +163,7 @@ void Declare(config::Object<GlobalConfig>& o) {
   o.Inline(&GlobalConfig::defaults);
   o.Field("evaluation_interval", &GlobalConfig::evaluation_interval,
           "How often rules are evaluated.")
-      .Min(1ms);
+      .Min(Milliseconds(1));
   o.Field("rule_query_offset", &GlobalConfig::rule_query_offset,
           "How far in the past rules look, for samples that come late.");
   o.Field("external_labels", &GlobalConfig::external_labels,

@@ -287,7 +287,7 @@ void Rewriter::CheckDuplicate(Entry& entry, bool unsure) {
 void Rewriter::PushTrailer(const char* group) {
   const size_t size = parser_.end() - group;
   if (size == 0) return;
-  Entry entry = TextEntry(group, size, {parser_.end(), 0});
+  Entry entry = TextEntry(group, size, std::string_view(group, size).substr(size));
   entry.kind = Entry::Kind::kTrailer;
   s_.next.push_back(entry);
 }

@@ -70,6 +70,7 @@ SloId Ledger::OpenSlo(std::string_view name) {
 std::vector<std::string> Ledger::Slos() const {
   std::lock_guard lock(mutex_);
   std::vector<std::string> out;
+  out.reserve(by_name_.size());
   for (const auto& [name, id] : by_name_) out.push_back(name);
   return out;
 }
