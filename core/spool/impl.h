@@ -135,6 +135,7 @@ class Spool::Impl : public Flushable, public std::enable_shared_from_this<Spool:
   Result<Segment> MakeFileSegment(uint64_t capacity);
   Result<Segment> MakeMemorySegment(uint64_t capacity);
   Result<Segment> MakeOverflowSegment(uint64_t needed);
+  void ProbeDisk();
   Status UseSpare(Segment& segment);
   Status NameSegment(Segment& segment);
   void MakeRoom(uint64_t capacity, std::vector<Loss>& losses);
@@ -173,6 +174,7 @@ class Spool::Impl : public Flushable, public std::enable_shared_from_this<Spool:
   uint64_t truncated_tails_ = 0, damaged_records_ = 0, append_errors_ = 0;
   std::string last_error_;
   log::RateLimit error_limit_;
+  Duration next_probe_{0};
   std::vector<std::shared_ptr<void>> metrics_;
 };
 

@@ -16,6 +16,7 @@ namespace {
 constexpr uint64_t kMinSegment = 64 << 10;
 constexpr uint64_t kMemorySegment = 1 << 20;
 constexpr size_t kMaxSpares = 2;
+constexpr Duration kProbeEvery = std::chrono::seconds(1);
 
 class MemoryFile final : public File {
  public:
@@ -106,9 +107,12 @@ Status Spool::Impl::Append(const RecordInfo& given, std::span<const std::string_
   {
     std::lock_guard lock(mutex_);
     if (closed_) return Fail(ErrorKind::kCancelled, "the queue is closed");
+    ProbeDisk();
     for (int attempt = 0; attempt < 3; ++attempt) {
+      // What goes into memory although there is a disk goes there for no longer than it must.
+      const bool back = !segments_.empty() && !segments_.back().durable() && !spares_.empty();
       const bool fits =
-          !segments_.empty() &&
+          !segments_.empty() && !back &&
           segments_.back().capacity >= RecordEnd(segments_.back().used, size) + kTerminatorBytes;
       if (!fits) status = Roll(size, losses);
       if (!status) break;
@@ -260,6 +264,30 @@ Status Spool::Impl::UseSpare(Segment& segment) {
   return Fail(ErrorKind::kNotFound, "no spare segment");
 }
 
+// Whether the disk takes files again after an error; the one that shows it is kept to be used.
+void Spool::Impl::ProbeDisk() {
+  if (last_error_.empty() || memory()) return;
+  const Duration now = options_.clock->Steady();
+  if (now < next_probe_) return;
+  next_probe_ = now + kProbeEvery;
+  const std::string path = fmt::format("{}/spare-{:016x}.tmp", options_.directory, next_number_++);
+  auto file = options_.files->Open(path, true);
+  if (!file) return;
+  const std::string zero(kTerminatorBytes, '\0');
+  const std::string_view piece(zero);
+  auto made = (*file)->Allocate(segment_bytes_);
+  if (made) made = (*file)->WriteAt(0, std::span(&piece, 1));
+  if (made) {
+    log::Info("Spool can be written again", {{"queue", options_.name}});
+    last_error_.clear();
+    if (spares_.size() < kMaxSpares && TotalBytes() + segment_bytes_ <= options_.max_bytes.value) {
+      spares_.push_back({std::move(*file), path, segment_bytes_});
+      return;
+    }
+  }
+  (void)options_.files->Remove(path);
+}
+
 Result<Segment> Spool::Impl::MakeFileSegment(uint64_t capacity) {
   Segment segment;
   segment.capacity = capacity;
@@ -271,8 +299,6 @@ Result<Segment> Spool::Impl::MakeFileSegment(uint64_t capacity) {
     return Fail(std::move(s).error());
   }
   PICKET_TRY(NameSegment(segment));
-  if (!last_error_.empty()) log::Info("Spool can be written again", {{"file", segment.path}});
-  last_error_.clear();
   return segment;
 }
 

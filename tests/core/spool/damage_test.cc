@@ -268,6 +268,28 @@ TEST_F(DamageTest, AFullDiskFirstUsesMemoryThenTheOldestAndRecovers) {
   EXPECT_EQ(spool->Read().memory_bytes, 0U) << "back on disk";
 }
 
+TEST_F(DamageTest, ADiskWithRoomAgainIsUsedAtOnceAndSaidSo) {
+  FaultFiles files;
+  ManualClock clock;
+  SpoolOptions o = Options(&files);
+  o.clock = &clock;
+  auto spool = *Spool::Open(o);
+  auto balance = NewBalance();
+  auto consumer = *spool->OpenConsumer("prom", balance);
+  files.free_bytes = 0;
+  ASSERT_TRUE(spool->Append({1, 0, kItems, 1}, Body(0)));
+  EXPECT_GT(spool->Read().memory_bytes, 0U);
+  files.free_bytes = INT64_MAX;
+  clock.Advance(std::chrono::seconds(2));
+  ASSERT_TRUE(spool->Append({1, 0, kItems, 1}, Body(1)));
+  EXPECT_EQ(spool->Read().last_error, "");
+  consumer.reset();
+  spool.reset();
+  auto again = *Spool::Open(o);  // as after kill -9: what was in memory is gone, nothing else
+  auto rest = *again->OpenConsumer("prom", NewBalance());
+  EXPECT_THAT(Drain(*rest), ::testing::ElementsAre(Body(1)));
+}
+
 TEST_F(DamageTest, WhatIsEvictedWhileItIsOutCountsForTheSameReason) {
   FaultFiles files;
   SpoolOptions o = Options(&files);
