@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the parts (Google Benchmark), then the ends beside their peers: scrape to remote write, log files to an endpoint, spans through. Arguments name what to run."""
+"""Runs the parts (Google Benchmark), then the ends beside their peers: idle, scrape to remote write, log files to an endpoint, spans through. Arguments name what to run."""
 import pathlib
 import subprocess
 import sys
@@ -15,7 +15,7 @@ def main() -> int:
         if not only or any(o in program.name for o in only):
             print(f"== {program.name}", flush=True)
             failed += subprocess.run([str(program), "--benchmark_counters_tabular=true"], cwd=ROOT).returncode != 0
-    for script in ("e2e_scrape.py", "e2e_logs.py", "e2e_spans.py"):
+    for script in ("e2e_idle.py", "e2e_scrape.py", "e2e_logs.py", "e2e_spans.py"):
         if not only or any(o in script for o in only):
             print(f"== {script}", flush=True)
             failed += subprocess.run([sys.executable, str(ROOT / "bench" / script)], cwd=ROOT).returncode != 0
