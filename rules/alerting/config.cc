@@ -167,6 +167,23 @@ void CheckLegacyNames(const RuleFileConfig& file, config::Reporter& r) {
   }
 }
 
+void EraseUnknown(config::Node& node, const config::ObjectInfo& info) {
+  std::erase_if(node.entries,
+                [&](const config::Node::Entry& e) { return info.Find(e.key) == nullptr; });
+}
+
+void EraseUnknownFields(config::Node& root) {
+  EraseUnknown(root, config::ObjectOf<RuleFileConfig>());
+  for (config::Node::Entry& groups : root.entries)
+    for (config::Node& group : groups.value.items) {
+      EraseUnknown(group, config::ObjectOf<GroupConfig>());
+      for (config::Node::Entry& rules : group.entries)
+        if (rules.key == "rules")
+          for (config::Node& rule : rules.value.items)
+            EraseUnknown(rule, config::ObjectOf<RuleConfig>());
+    }
+}
+
 /// Findings are told by the names people know: `group "node", rule 3 "HostDown".expr`.
 void NamePaths(const RuleFileConfig& file, config::Diagnostics& diagnostics) {
   for (size_t g = 0; g < file.groups.size(); ++g) {
@@ -187,8 +204,9 @@ std::vector<GroupConfig> ParseRuleFile(const config::SourcePtr& source,
   RuleFileConfig file;
   config::Diagnostics found;
   // Only the first document counts, as in Prometheus.
-  const auto documents = config::ParseYamlDocuments(source, found);
+  auto documents = config::ParseYamlDocuments(source, found);
   if (!documents.empty()) {
+    if (options.ignore_unknown_fields) EraseUnknownFields(documents.front());
     config::Load(documents.front(), file, found);
     config::Reporter reporter(&found, &documents.front(), "", false);
     if (options.legacy_names) CheckLegacyNames(file, reporter);

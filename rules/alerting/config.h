@@ -54,6 +54,7 @@ void Declare(config::Object<RuleFileConfig>& o);
 void Declare(config::Object<AlertingConfig>& o);
 
 struct RuleFileOptions {
+  bool ignore_unknown_fields = false;
   bool legacy_names = false;  ///< names are [a-zA-Z_:][a-zA-Z0-9_:]* instead of any UTF-8
 };
 

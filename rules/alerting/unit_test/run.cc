@@ -234,13 +234,14 @@ class Test {
 };
 
 /// The groups of the rule files, in the order they are evaluated.
-std::vector<GroupConfig> LoadGroups(const FileConfig& file, config::Diagnostics& diagnostics) {
+std::vector<GroupConfig> LoadGroups(const FileConfig& file, const RuleFileOptions& options,
+                                    config::Diagnostics& diagnostics) {
   std::vector<GroupConfig> groups;
   std::set<std::string> read;
   for (size_t i = 0; i < file.rule_files.size(); ++i) {
     for (const std::string& path : ExpandGlob(file.rule_files[i])) {
       if (!read.insert(path).second) continue;
-      auto loaded = LoadRuleFile(path, diagnostics);
+      auto loaded = LoadRuleFile(path, diagnostics, options);
       if (!loaded) {
         // promtool warns too: a pattern without a file is no rules.
         diagnostics.Add({config::Severity::kWarning,
@@ -283,7 +284,7 @@ Result<Report> RunFile(const std::string& path, const RunOptions& options) {
   if (!documents.empty()) config::Load(documents.front(), file, report.diagnostics);
   if (report.diagnostics.HasErrors()) return report;
   if (file.evaluation_interval.count() == 0) file.evaluation_interval = Milliseconds(60'000);
-  const auto groups = LoadGroups(file, report.diagnostics);
+  const auto groups = LoadGroups(file, options.rule_files, report.diagnostics);
   for (size_t i = 0; i < file.tests.size(); ++i) {
     const TestConfig& t = file.tests[i];
     if (!selected.empty() && std::none_of(selected.begin(), selected.end(), [&](const auto& re) {

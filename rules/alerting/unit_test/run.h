@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/config/diagnostics.h"
+#include "rules/alerting/config.h"
 #include "rules/alerting/unit_test/config.h"
 
 namespace picket::rules::alerting::unit_test {
@@ -12,6 +13,7 @@ namespace picket::rules::alerting::unit_test {
 struct RunOptions {
   /// Regular expressions (RE2, unanchored): only tests whose name matches one run. Empty: all.
   std::vector<std::string> run;
+  RuleFileOptions rule_files;  ///< how they are read
 };
 
 struct Failure {

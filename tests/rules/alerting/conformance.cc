@@ -181,7 +181,7 @@ struct UnitTestCase {
 
 Wrong RunUnitTest(const fs::path& path, const std::vector<std::string>& run, bool passes,
                   size_t* checks = nullptr) {
-  const auto report = unit_test::RunFile(path.string(), {run});
+  const auto report = unit_test::RunFile(path.string(), {run, {}});
   if (!report) return report.error().ToString();
   if (checks != nullptr) *checks = report->checks;
   if (report->ok() == passes) return "";

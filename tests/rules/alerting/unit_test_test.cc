@@ -61,12 +61,23 @@ TEST(UnitTests, AreSelectedByName) {
   ASSERT_TRUE(all);
   EXPECT_EQ(all->ran, 2U);
   EXPECT_FALSE(all->ok());
-  const auto right = RunFile(file, {{"^right"}});
+  const auto right = RunFile(file, {{"^right"}, {}});
   ASSERT_TRUE(right);
   EXPECT_EQ(right->ran, 1U);
   EXPECT_EQ(right->skipped, 1U);
   EXPECT_TRUE(right->ok()) << Text(*right);
-  EXPECT_FALSE(RunFile(file, {{"("}}));
+  EXPECT_FALSE(RunFile(file, {{"("}, {}}));
+}
+
+TEST(UnitTests, RuleFilesMayHaveFieldsOfOthers) {
+  const std::string file = (Folder() / "extra_fields_test.yml").string();
+  const auto strict = RunFile(file);
+  ASSERT_TRUE(strict);
+  EXPECT_EQ(strict->diagnostics.errors(), 3U) << Text(*strict);
+  const auto open = RunFile(file, {{}, {.ignore_unknown_fields = true}});
+  ASSERT_TRUE(open);
+  EXPECT_TRUE(open->ok()) << Text(*open);
+  EXPECT_EQ(open->checks, 1U);
 }
 
 TEST(UnitTests, AFileThatIsNotThereIsAnError) {
