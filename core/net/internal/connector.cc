@@ -47,6 +47,11 @@ void ConnectionPool::Give(const std::string& origin, asio::execution_context& lo
   const auto now = std::chrono::steady_clock::now();
   connection->ClearDeadline();
   connection->idle_since = now;
+  // A head's worth of memory for each target is more than it costs to have it again.
+  if (connection->unread() == 0) {
+    connection->in.Trim(0);
+    connection->used = 0;
+  }
   std::lock_guard lock(mutex_);
   auto& idle = idle_by_origin_[Key(origin, &loop)];
   idle.push_back(std::move(connection));
