@@ -86,7 +86,7 @@ def usage(pid):
 
 
 def scrape_config(args, port):
-    return {"global": {"scrape_interval": args.interval, "scrape_timeout": "5s"}, "scrape_configs": [{"job_name": "load", "static_configs": [
+    return {"global": {"scrape_interval": args.interval, "scrape_timeout": min("5s", args.interval, key=lambda t: float(t.rstrip("s")))}, "scrape_configs": [{"job_name": "load", "static_configs": [
         {"targets": [f"127.0.0.1:{port}"], "labels": {"__metrics_path__": f"/t{i}", "target": str(i)}} for i in range(args.targets)]}]}
 
 
@@ -118,6 +118,8 @@ def measure(args, agent, command, folder):
     process = backends.Process(agent.replace(" ", "-"), command, folder)
     try:
         time.sleep(args.warm)
+        if process.child.poll() is not None:
+            raise RuntimeError(f"{agent} ended: {pathlib.Path(process.log.name).read_text()[-2000:]}")
         cpu, *_ = usage(process.pid)
         before = Receiver.bytes
         time.sleep(args.window)
