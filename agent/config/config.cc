@@ -12,7 +12,6 @@
 namespace picket::agent {
 namespace {
 
-using std::chrono_literals::operator""ms;
 
 bool IsHostPort(std::string_view text) {
   const size_t colon = text.rfind(':');
@@ -99,7 +98,7 @@ void Declare(config::Object<NodeConfig>& o) {
   o.Field("log", &NodeConfig::log, "The agent's own log.");
   o.Field("shutdown_timeout", &NodeConfig::shutdown_timeout,
           "How long a stop may take to send what is queued.")
-      .Min(1ms);
+      .Min(Milliseconds(1));
 }
 
 void Declare(config::Object<LimitsConfig>& o) {
