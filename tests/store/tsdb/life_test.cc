@@ -2,6 +2,7 @@
 // Series, sources and samples as they come and go.
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <random>
 #include <set>
 #include <thread>
@@ -369,6 +370,44 @@ TEST(RestartTest, AHundredThousandSeriesAreBackAtOnce) {
   const NaiveStore have = Read(*story.store, m, INT64_MIN, INT64_MAX);
   ASSERT_EQ(have.size(), 1U);
   EXPECT_EQ(have.begin()->second.size(), 130U);
+}
+
+/// Bytes of the files below `dir` that are mapped into this process and resident.
+uint64_t ResidentOf(const std::string& dir) {
+  std::ifstream maps("/proc/self/smaps");
+  uint64_t total = 0, kib = 0;
+  bool ours = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find('-') != std::string::npos && line.find(" rw-s ") != std::string::npos)
+      ours = line.find(dir) != std::string::npos;
+    else if (line.starts_with("Rss:") && ours && std::sscanf(line.c_str(), "Rss: %lu", &kib) == 1)
+      total += kib * 1024;
+    if (line.starts_with("VmFlags:")) ours = false;
+  }
+  return total;
+}
+
+TEST(MemoryTest, TheWindowIsThePageCachesAndNotTheProcesses) {
+  TempDir dir;
+  Story story(dir.path(), Unbounded());
+  story.Open();
+  story.OpenTargets(20, 500);
+  for (int64_t r = 0; r < 500; ++r) story.ScrapeAll(r, false);
+  const auto stats = story.store->Stats();
+  const uint64_t window = stats.segment_bytes + stats.open_bytes;
+  ASSERT_GT(window, 4U << 20);
+  EXPECT_LT(ResidentOf(dir.path()), window / 4) << "while it is written";
+
+  const NaiveStore all = Read(*story.store, {}, INT64_MIN, INT64_MAX);
+  EXPECT_GT(ResidentOf(dir.path()), window / 2) << "a reader touches it";
+  story.clock.Advance(minutes(2));
+  story.store->Maintain();
+  EXPECT_LT(ResidentOf(dir.path()), window / 4) << "some time after";
+  EXPECT_EQ(Read(*story.store, {}, INT64_MIN, INT64_MAX), all) << "nothing of it was lost";
+
+  story.Reopen();
+  EXPECT_LT(ResidentOf(dir.path()), window / 4) << "after a restart has checked it";
+  EXPECT_EQ(Read(*story.store, {}, INT64_MIN, INT64_MAX), all);
 }
 
 }  // namespace
