@@ -107,17 +107,21 @@ Status Group::Record(Rule& rule, UnixMs t, const std::vector<std::pair<Labels, d
   return {};
 }
 
+Status Group::CheckLimit(size_t count, std::string_view what) const {
+  if (config_.limit <= 0 || count <= static_cast<size_t>(config_.limit)) return {};
+  return Fail(ErrorKind::kLimit,
+              fmt::format("exceeded limit of {} with {} {}", config_.limit, count, what));
+}
+
 Status Group::EvaluateRule(Rule& rule, UnixMs t) {
   if (!rule.expression) return Fail(ErrorKind::kInvalidArgument, rule.last_error);
   PICKET_ASSIGN(const auto rows, Run(*rule.expression, t));
   rule.samples = rows.size();
   rule.value = rows.empty() ? std::nullopt : std::optional(rows.front().second);
-  if (config_.limit > 0 && rows.size() > static_cast<size_t>(config_.limit)) {
-    if (rule.alert) rule.alert->Clear();
-    return Fail(ErrorKind::kLimit, fmt::format("exceeded limit of {} with {} {}", config_.limit,
-                                               rows.size(), rule.alert ? "alerts" : "series"));
+  if (!rule.alert) {
+    PICKET_TRY(CheckLimit(rows.size(), "series"));
+    return Record(rule, t, rows);
   }
-  if (!rule.alert) return Record(rule, t, rows);
   const AlertContext context{
       &needs_->external_labels, settings_.external_url,
       [this](const std::string& text, UnixMs at) -> Result<std::vector<std::pair<Labels, double>>> {
@@ -125,6 +129,10 @@ Status Group::EvaluateRule(Rule& rule, UnixMs t) {
         return Run(*e, at);
       }};
   PICKET_TRY(rule.alert->Update(t, rows, context));
+  if (Status within = CheckLimit(rule.alert->Active(), "alerts"); !within) {
+    rule.alert->Clear();
+    return within;
+  }
   const size_t refused = rule.writer->Write(t - offset_.count(), rule.alert->Series());
   if (needs_->notify) {
     const auto due = rule.alert->Due(t, settings_.resend_delay, interval_, GeneratorUrl(rule));

@@ -76,6 +76,7 @@ class Group {
 
  private:
   Result<std::vector<std::pair<Labels, double>>> Run(const promql::Expression& e, UnixMs t) const;
+  Status CheckLimit(size_t count, std::string_view what) const;
   Status EvaluateRule(Rule& rule, UnixMs t);
   Status Record(Rule& rule, UnixMs t, const std::vector<std::pair<Labels, double>>& rows);
   std::string GeneratorUrl(const Rule& rule) const;

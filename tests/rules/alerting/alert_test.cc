@@ -181,6 +181,17 @@ TEST_F(Story, TheLimitIsAnErrorAndClearsTheAlerts) {
   EXPECT_EQ(State(), AlertState::kInactive);
 }
 
+TEST_F(Story, AlertsThatGoOnCountForTheLimitToo) {
+  Load(
+      R"(groups: [{name: g, limit: 1, rules: [{alert: High, expr: x > 5, keep_firing_for: 5m}]}])");
+  Tick(7);
+  Tick(1);
+  EXPECT_EQ(State(), AlertState::kFiring);
+  store_.Put(Labels{{"__name__", "x"}, {"i", "b"}}, now_ + 10'000, 9);
+  Tick(1);
+  EXPECT_EQ(manager_->Groups()[0].rules[0].last_error, "exceeded limit of 1 with 2 alerts");
+}
+
 TEST_F(Story, AReloadKeepsWhatDidNotChange) {
   Load(R"(groups: [{name: g, rules: [{alert: High, expr: x > 5, for: 20s}]}])");
   Tick(7);
