@@ -396,6 +396,7 @@ Status Spool::Impl::Sync() {
   bool directory = false;
   {
     std::lock_guard lock(mutex_);
+    ProbeDisk();  // also when nothing comes in
     for (auto& s : segments_)
       if (s.durable() && std::exchange(s.dirty, false)) data.push_back(s.file);
     for (auto& [name, c] : consumers_)
