@@ -6,6 +6,10 @@
 #include <algorithm>
 #include <set>
 
+#include "collectors/scrape/target.h"
+#include "core/base/strings.h"
+#include "core/relabel/relabel.h"
+
 namespace picket::collectors::scrape {
 namespace {
 
@@ -88,7 +92,26 @@ void CheckProtocols(const Defaults& d, config::Reporter& r) {
   }
 }
 
+/// An address with a slash is none, unless relabelling makes one of it.
+void CheckTargets(const ScrapeConfig& c, config::Reporter& r) {
+  for (size_t i = 0; i < c.discovery.static_configs.size(); ++i) {
+    const auto& group = c.discovery.static_configs[i];
+    for (size_t k = 0; k < group.targets.size(); ++k) {
+      if (group.targets[k].find('/') == std::string::npos) continue;
+      LabelsBuilder labels(DiscoveredLabels(Labels({{"__address__", group.targets[k]}}),
+                                            group.labels, c, Resolve(c, {})));
+      if (!relabel::Process(c.relabel_configs, labels)) continue;
+      const std::string address(labels.Get("__address__"));
+      if (address.find('/') != std::string::npos)
+        r.Error(fmt::format("static_configs[{}].targets[{}]", i, k),
+                fmt::format("{} is not host:port", JsonQuote(address)),
+                "Leave out scheme and path; they are the job's scheme and metrics_path.");
+    }
+  }
+}
+
 void CheckJob(const ScrapeConfig& c, config::Reporter& r) {
+  CheckTargets(c, r);
   CheckProtocols(c.own, r);
   if (c.fallback_scrape_protocol == Protocol::kPrometheusProto)
     r.Unsupported("fallback_scrape_protocol", "scraping protobuf");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporters/remote_write/config.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -74,9 +76,11 @@ void Declare(config::Object<RemoteWriteConfig>& o) {
       .Required()
       .Example("http://prometheus:9090/api/v1/write")
       .Check([](const std::string& url, config::Reporter& r) {
-        if (!IsHttpUrl(url))
-          r.Error("", "is no http:// or https:// URL",
-                  "Write the whole URL of the write endpoint.");
+        if (url.empty())
+          r.Error("", "is empty", "Write the whole URL of the write endpoint.");
+        else if (!IsHttpUrl(url))
+          r.Warn("", "is no http:// or https:// URL: as in Prometheus, every request will fail",
+                 "Write the whole URL of the write endpoint.");
       });
   o.Field("remote_timeout", &RemoteWriteConfig::remote_timeout, "Longest time of one request.")
       .Min(1ms);

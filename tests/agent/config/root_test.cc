@@ -86,7 +86,7 @@ rules:
 
 TEST(Root, APrometheusFileFillsTheSameComponents) {
   Loaded l = Read(R"(
-global: {scrape_interval: 15s, evaluation_interval: 20s, external_labels: {region: eu}}
+global: {scrape_interval: 15s, evaluation_interval: 20s, rule_query_offset: 7s, external_labels: {region: eu}}
 scrape_configs:
 - job_name: shop
   static_configs: [{targets: [localhost:9100]}]
@@ -99,6 +99,7 @@ storage: {tsdb: {retention: {time: 6h, size: 1GB}}}
   EXPECT_TRUE(Read("global: {}\ncollectors: {host: {}}\n").config.collectors.host.enabled);
   EXPECT_EQ(l.config.collectors.scrape.scrape_configs.at(0).job_name, "shop");
   EXPECT_EQ(l.config.rules.alerting.evaluation_interval, Milliseconds(20'000));
+  EXPECT_EQ(l.config.rules.alerting.query_offset, Milliseconds(7'000));
   EXPECT_THAT(l.config.rules.files, ElementsAre("/etc/picket/rules.yml"));
   EXPECT_EQ(l.config.limits.retention, Milliseconds(6 * 3'600'000));
   EXPECT_EQ(l.config.limits.store, 1_GiB);

@@ -215,5 +215,17 @@ TEST(Status, IsPrometheusShape) {
       R"("lastScrapeDuration":0,"health":"down","scrapeInterval":"15s","scrapeTimeout":"10s","samples":0,"series":0,"bodyBytes":0})");
 }
 
+TEST(Config, AnAddressWithASlashIsRefusedOnlyWhereRelabellingLeavesIt) {
+  const std::string job = "job_name: j\nstatic_configs: [{targets: ['http://a']}]\n";
+  const auto refused = config::FromYaml<ScrapeConfig>(job);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message().find("http://a"), std::string::npos);
+  EXPECT_TRUE(config::FromYaml<ScrapeConfig>(
+      job + "relabel_configs: [{target_label: __address__, replacement: good}]\n"));
+  EXPECT_TRUE(
+      config::FromYaml<ScrapeConfig>(job + "relabel_configs: [{action: drop, regex: '.*'}]\n"))
+      << "what is dropped needs no address";
+}
+
 }  // namespace
 }  // namespace picket::collectors::scrape
