@@ -134,6 +134,15 @@ std::string Rendered(const promql::QueryResult& result, std::string& notes) {
   return data + "}";
 }
 
+// Whether one of the names is a series of the family.
+bool HasFamily(const std::set<std::string, std::less<>>& names, const std::string& family) {
+  if (names.contains(family)) return true;
+  for (const char* suffix :
+       {"_total", "_bucket", "_sum", "_count", "_info", "_created", "_gsum", "_gcount"})
+    if (names.contains(family + suffix)) return true;
+  return false;
+}
+
 // What fails while a query runs is an execution error unless it says otherwise.
 Error Execution(Error e) {
   if (e.kind() == ErrorKind::kTimeout || e.kind() == ErrorKind::kCancelled ||
@@ -248,6 +257,49 @@ Result<std::string> PrometheusApi::Metadata(const Params& params) const {
   return out + "}";
 }
 
+// The window knows families and which series a target has, not which target said what: where two
+// targets disagree on a family, one of the two is shown.
+Result<std::string> PrometheusApi::TargetMetadata(const Params& params) const {
+  size_t limit = 0;
+  if (params.Has("limit")) {
+    auto parsed = Limit(params);
+    if (!parsed) return Fail(ErrorKind::kInvalidArgument, "limit must be a number");
+    limit = *parsed;
+  }
+  std::vector<Matcher> matchers;
+  if (const std::string_view text = params.Get("match_target"); !text.empty()) {
+    auto parsed = promql::ParseSelector(text);
+    if (!parsed)
+      return Fail(ErrorKind::kInvalidArgument,
+                  fmt::format("invalid parameter \"match_target\": {}", parsed.error().ToString()));
+    matchers = std::move(*parsed);
+  }
+  const std::string_view metric = params.Get("metric");
+  const auto families = sources_.querier->Metadata();
+  std::string out = "[";
+  size_t n = 0;
+  for (const Labels& target : sources_.target_labels()) {
+    const auto fits = [&](const Matcher& m) { return m.Matches(target.Get(m.name())); };
+    if (!std::ranges::all_of(matchers, fits)) continue;
+    std::vector<Matcher> own;
+    for (const auto [name, value] : target)
+      own.push_back(Matcher::Equal(std::string(name), std::string(value)));
+    const auto listed = sources_.querier->LabelValues("__name__", own);
+    const std::set<std::string, std::less<>> names(listed.begin(), listed.end());
+    for (const auto& m : families) {
+      if ((!metric.empty() && m->family != metric) || !HasFamily(names, m->family)) continue;
+      if (limit > 0 && n++ == limit) return out + "]";
+      if (out.size() > 1) out += ',';
+      out += fmt::format(R"({{"target":{},)", target.ToJson());
+      if (metric.empty()) out += fmt::format(R"("metric":{},)", JsonQuote(m->family));
+      out += fmt::format(R"("type":{},"help":{},"unit":{}}})", JsonQuote(MetricTypeName(m->type)),
+                         JsonQuote(m->help), JsonQuote(m->unit));
+    }
+  }
+  if (out.size() == 1) return Fail(ErrorKind::kNotFound, "specified metadata not found");
+  return out + "]";
+}
+
 Result<std::string> PrometheusApi::FormatQuery(const Params& params) const {
   PICKET_ASSIGN(const auto expression, ParseQueryParam(params));
   return JsonQuote(promql::Print(*expression));
@@ -265,6 +317,7 @@ Result<std::string> PrometheusApi::Dispatch(std::string_view path, const Params&
   if (path == "format_query") return FormatQuery(params);
   if (path == "query_exemplars") return "[]";
   if (path == "targets" && sources_.targets) return sources_.targets(params);
+  if (path == "targets/metadata" && sources_.target_labels) return TargetMetadata(params);
   if (path == "rules" && sources_.rules) return sources_.rules(params);
   if (path == "alerts" && sources_.alerts) return sources_.alerts();
   if (path == "alertmanagers" && sources_.alertmanagers) return sources_.alertmanagers();

@@ -18,7 +18,9 @@ struct ApiSources {
   const Clock* clock = nullptr;
   /// The `data` member of the reply, as JSON.
   std::function<std::string(const Params&)> targets;
-  std::function<std::string(const Params&)> rules;
+  std::function<Result<std::string>(const Params&)> rules;
+  /// Of every target that is scraped.
+  std::function<std::vector<Labels>()> target_labels;
   std::function<std::string()> alerts;
   std::function<std::string()> alertmanagers;
   std::function<std::string()> config_yaml;  ///< secrets hidden
@@ -55,6 +57,7 @@ class PrometheusApi {
   Result<std::string> LabelValues(std::string_view name, const Params& params,
                                   std::string& notes) const;
   Result<std::string> Metadata(const Params& params) const;
+  Result<std::string> TargetMetadata(const Params& params) const;
   Result<std::string> FormatQuery(const Params& params) const;
 
   ApiSources sources_;

@@ -2,6 +2,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -45,7 +46,17 @@ sigset_t BlockSignals() {
   for (const int s : {SIGHUP, SIGTERM, SIGINT}) sigaddset(&set, s);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is a write error like a full disk
   return set;
+}
+
+/// Each target, file and pusher is a descriptor, and the usual soft limit of 1024 is for programs
+/// that use select().
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void ConfigureLog(const LogConfig& config) { log::Configure(config.level, config.format); }
@@ -77,6 +88,7 @@ void Tell(const wiring::Agent& agent) {
 
 int RunAgent(const char* config_path, bool lenient) {
   const sigset_t signals = BlockSignals();
+  RaiseDescriptorLimit();
   // A few arenas for a few threads: with one for each thread freed memory would stay with whoever
   // freed it.
   mallopt(M_ARENA_MAX, 2);

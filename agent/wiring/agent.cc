@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/wiring/agent.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <filesystem>
 
 #include "agent/telemetry/exposition.h"
 #include "agent/version.h"
@@ -21,6 +24,17 @@ Bytes StoreShare(const agent::LimitsConfig& limits) {
 
 store::tsdb::TsdbConfig StoreConfig(const agent::LimitsConfig& limits) {
   return {limits.retention, StoreShare(limits), limits.series};
+}
+
+/// The files that standard output and error go to, under the names they have now.
+std::vector<std::string> OwnLogs() {
+  std::vector<std::string> out;
+  for (const char* stream : {"/proc/self/fd/1", "/proc/self/fd/2"}) {
+    std::error_code ec;
+    if (!std::filesystem::is_regular_file(stream, ec)) continue;
+    if (auto path = std::filesystem::read_symlink(stream, ec); !ec) out.push_back(path.string());
+  }
+  return out;
 }
 
 }  // namespace
@@ -112,15 +126,15 @@ Status Agent::ApplyLogs(const agent::RootConfig& config) {
     env.intake = hub_.get();
     env.budget = budget_.get();
     env.folder = data_dir_.empty() ? "" : data_dir_ + "/logs";
+    env.own_logs = OwnLogs();
     PICKET_ASSIGN(logs_, collectors::logs::LogCollector::Make(std::move(env)));
   }
   return logs_->ApplyConfig(config.collectors.logs, destinations_->LogDestinations());
 }
 
 Status Agent::ApplyOtlp(const agent::RootConfig& config) {
-  const std::string settings =
-      config.collectors.otlp ? config::ToYaml(*config.collectors.otlp, config::PrintWhat::kAll)
-                             : "";
+  config::Digest settings;
+  if (config.collectors.otlp) settings = config::DigestOf(*config.collectors.otlp);
   if (otlp_ && settings == otlp_settings_) {
     otlp_->SetSinks(destinations_->SpanSinks());
     return {};
@@ -147,7 +161,17 @@ Status Agent::StartServer(const agent::RootConfig& config) {
   sources.querier = store_.get();
   sources.engine = &engine_;
   sources.clock = &clock_;
-  sources.targets = [this](const agent::Params&) { return scrape_->TargetsJson(); };
+  sources.targets = [this](const agent::Params& params) {
+    const std::string_view state = params.Get("state");
+    const bool all = state.empty() || state == "any";
+    return scrape_->TargetsJson({all || state == "active", all || state == "dropped",
+                                 std::string(params.Get("scrapePool"))});
+  };
+  sources.target_labels = [this] {
+    std::vector<Labels> out;
+    for (auto& t : scrape_->Targets()) out.push_back(std::move(t.labels));
+    return out;
+  };
   sources.rules = [this](const agent::Params& params) { return RulesJson(params); };
   sources.alerts = [this] { return AlertsJson(); };
   sources.alertmanagers = [this] { return AlertmanagersJson(); };

@@ -53,7 +53,7 @@ class Agent {
 
   /// /api/picket/v1/status, as the page reads it.
   std::string StatusJson() const;
-  std::string RulesJson(const agent::Params& params) const;
+  Result<std::string> RulesJson(const agent::Params& params) const;
   std::string AlertsJson() const;
   std::string AlertmanagersJson() const;
   std::string ConfigYaml() const;
@@ -96,7 +96,7 @@ class Agent {
   std::unique_ptr<collectors::host::HostManager> host_;
   std::unique_ptr<collectors::logs::LogCollector> logs_;
   std::unique_ptr<collectors::otlp::OtlpCollector> otlp_;
-  std::string otlp_settings_;
+  config::Digest otlp_settings_;
   std::unique_ptr<RuleRunner> rules_;
   std::unique_ptr<agent::PrometheusApi> api_;
   std::unique_ptr<net::HttpServer> server_;

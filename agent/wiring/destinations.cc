@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <future>
+#include <set>
 
 #include "agent/version.h"
 #include "core/base/log.h"
@@ -16,21 +17,34 @@ double Age(UnixMs oldest_ms, UnixMs now_ms) {
   return oldest_ms == 0 ? 0 : std::max(0.0, static_cast<double>(now_ms - oldest_ms) / 1000);
 }
 
-/// The settings with secrets in the clear, so that a changed password is a change. Never printed.
+constexpr MetricRow kLeftoverBytes{
+    MetricRow::Kind::kGauge, "picket_spool_leftover_bytes",
+    "Bytes that wait in a queue whose destination is no longer configured."};
+
+/// Several settings as one.
 template <class T>
-std::string Fingerprint(const T& settings) {
-  return config::ToYaml(settings, config::PrintWhat::kAll);
+config::Digest DigestOfAll(const std::vector<T>& list) {
+  config::Digest out;
+  for (const T& one : list) out.Add(config::DigestOf(one));
+  return out;
 }
 
 }  // namespace
 
 Destinations::~Destinations() { Stop(Duration(0)); }
 
-spool::SpoolOptions Destinations::SpoolFor(const std::string& kind, size_t shares) const {
+spool::SpoolOptions Destinations::SpoolFor(const std::string& kind,
+                                           const agent::ExportersConfig& config) const {
+  // A queue for each remote write, one for all OTLP backends.
+  const size_t shares = config.remote_write.size() + (config.otlp.empty() ? 0 : 1);
   spool::SpoolOptions o;
   o.directory = needs_.data_dir.empty() ? "" : needs_.data_dir + "/spool/" + kind;
   o.max_bytes =
       Bytes(std::max<uint64_t>(needs_.disk.value / std::max<size_t>(shares, 1), 16ULL << 20));
+  // Without a disk all queues together may have half of the memory budget: a backend that is away
+  // then costs the oldest of its own data, and nothing of what others need.
+  o.max_memory =
+      Bytes(std::max<uint64_t>(needs_.budget.limit().value / 2 / std::max<size_t>(shares, 1), 1));
   o.budget = &needs_.budget;
   o.clock = &needs_.clock;
   return o;
@@ -60,7 +74,7 @@ Status Destinations::ApplyRemoteWrite(const agent::ExportersConfig& config,
   }
   std::vector<RemoteWriteEntry> kept(config.remote_write.size());
   for (size_t i = 0; i < kept.size(); ++i) {
-    kept[i].settings = Fingerprint(config.remote_write[i]) + external_labels.ToString();
+    kept[i].settings = config::DigestOf(config.remote_write[i]).Add(external_labels.ToString());
     auto it = std::find_if(old.begin(), old.end(), [&](const auto& e) {
       return e.destination && e.settings == kept[i].settings;
     });
@@ -78,7 +92,7 @@ Status Destinations::ApplyRemoteWrite(const agent::ExportersConfig& config,
     context.telemetry = &needs_.telemetry;
     context.external_labels = external_labels;
     context.version = agent::kVersion;
-    context.spool = SpoolFor("remote_write", config.remote_write.size() + 1);
+    context.spool = SpoolFor("remote_write", config);
     context.clock = &needs_.clock;
     auto made =
         exporters::remote_write::RemoteWrite::Make(config.remote_write[i], std::move(context));
@@ -101,7 +115,7 @@ void Destinations::ApplyLoki(const agent::ExportersConfig& config) {
   std::vector<LokiEntry> old = std::move(loki_);
   loki_.clear();
   for (const auto& c : config.loki) {
-    LokiEntry entry{Fingerprint(c), exporters::loki::PushUrl(c), nullptr};
+    LokiEntry entry{config::DigestOf(c), exporters::loki::PushUrl(c), nullptr};
     auto it = std::find_if(old.begin(), old.end(), [&](const auto& e) {
       return e.destination && e.settings == entry.settings;
     });
@@ -118,8 +132,7 @@ void Destinations::ApplyLoki(const agent::ExportersConfig& config) {
 }
 
 Status Destinations::ApplyOtlp(const agent::ExportersConfig& config) {
-  std::string settings;
-  for (const auto& c : config.otlp) settings += Fingerprint(c) + "\n";
+  const config::Digest settings = DigestOfAll(config.otlp);
   if (settings == otlp_settings_) return {};
   std::shared_ptr<exporters::otlp::OtlpExporter> old;
   {
@@ -128,13 +141,14 @@ Status Destinations::ApplyOtlp(const agent::ExportersConfig& config) {
   }
   if (old) old->Stop(kReloadDrain);
   old.reset();
-  otlp_settings_ = settings;
+  otlp_settings_ = {};  // tried again by the next reload if it fails now
   if (config.otlp.empty()) return {};
   auto made = exporters::otlp::OtlpExporter::Open(
       config.otlp,
-      {needs_.runtime, needs_.telemetry, needs_.balances, SpoolFor("otlp", 2), needs_.clock});
+      {needs_.runtime, needs_.telemetry, needs_.balances, SpoolFor("otlp", config), needs_.clock});
   if (!made) return Fail(std::move(made).error().Context("exporters.otlp"));
   (*made)->Start();
+  otlp_settings_ = settings;
   std::lock_guard lock(mutex_);
   otlp_ = std::move(*made);
   return {};
@@ -142,16 +156,17 @@ Status Destinations::ApplyOtlp(const agent::ExportersConfig& config) {
 
 void Destinations::ApplyAlertmanager(const agent::ExportersConfig& config,
                                      const Labels& external_labels) {
-  std::string settings = external_labels.ToString();
-  for (const auto& c : config.alertmanager) settings += Fingerprint(c) + "\n";
-  for (const auto& c : config.alert_relabel_configs) settings += Fingerprint(c) + "\n";
+  config::Digest settings;
+  settings.Add(external_labels.ToString())
+      .Add(DigestOfAll(config.alertmanager))
+      .Add(DigestOfAll(config.alert_relabel_configs));
   if (settings == alertmanager_settings_ && alertmanager_) return;
   std::shared_ptr<exporters::alertmanager::AlertmanagerExporter> fresh;
   if (!config.alertmanager.empty())
     fresh = std::make_shared<exporters::alertmanager::AlertmanagerExporter>(
         config.alertmanager, config.alert_relabel_configs, external_labels,
         exporters::alertmanager::AlertmanagerDeps{needs_.runtime, needs_.balances, needs_.clock});
-  alertmanager_settings_ = std::move(settings);
+  alertmanager_settings_ = settings;
   {
     std::lock_guard lock(mutex_);
     std::swap(alertmanager_, fresh);
@@ -160,8 +175,8 @@ void Destinations::ApplyAlertmanager(const agent::ExportersConfig& config,
 }
 
 Status Destinations::ApplySignals(const agent::ExportersConfig& config) {
-  std::string settings;
-  for (const auto& [name, c] : config.signals) settings += name + Fingerprint(c) + "\n";
+  config::Digest settings;
+  for (const auto& [name, c] : config.signals) settings.Add(name).Add(config::DigestOf(c));
   if (settings == signals_settings_) return {};
   std::map<std::string, std::shared_ptr<SignalSink>> fresh;
   const std::string dir = needs_.data_dir.empty() ? "" : needs_.data_dir + "/signals";
@@ -178,7 +193,7 @@ Status Destinations::ApplySignals(const agent::ExportersConfig& config) {
     if (!made) return Fail(std::move(made).error().Context("exporters.signals." + name));
     fresh[name] = std::move(*made);
   }
-  signals_settings_ = std::move(settings);
+  signals_settings_ = settings;
   std::lock_guard lock(mutex_);
   signals_ = std::move(fresh);
   return {};
@@ -189,7 +204,45 @@ Status Destinations::Apply(const agent::ExportersConfig& config, const Labels& e
   ApplyLoki(config);
   PICKET_TRY(ApplyOtlp(config));
   ApplyAlertmanager(config, external_labels);
+  NoteLeftovers();
   return ApplySignals(config);
+}
+
+void Destinations::NoteLeftovers() {
+  if (needs_.data_dir.empty()) return;
+  const std::string root = needs_.data_dir + "/spool";
+  std::set<std::string> used;
+  std::vector<Leftover> found;
+  for (const RemoteWriteEntry& e : remote_write_) used.insert(e.destination->directory());
+  if (otlp_) {
+    used.insert(root + "/otlp");
+    for (const auto& c : otlp_->Removed())
+      if (c.bytes > 0) found.push_back({root + "/otlp/cursor-" + c.name, c.items, c.bytes, ""});
+  }
+  for (Leftover& l : FindLeftovers(root, used)) found.push_back(std::move(l));
+  std::vector<std::shared_ptr<void>> metrics;
+  for (const Leftover& l : found) {
+    log::Warn(
+        "A queue holds data of a destination that is no longer configured; it is kept, not sent",
+        {{"queue", l.path},
+         {"items", l.items},
+         {"bytes", l.bytes},
+         {"problem", l.problem},
+         {"remedy",
+          "configure the destination again under its old name to send it, or "
+          "delete the queue while Picket is stopped"}});
+    metrics.push_back(
+        needs_.telemetry.AddCallback(kLeftoverBytes, {{"queue", l.path}},
+                                     [bytes = static_cast<double>(l.bytes)] { return bytes; }));
+  }
+  std::lock_guard lock(mutex_);
+  leftovers_ = std::move(found);
+  leftover_metrics_ = std::move(metrics);
+}
+
+std::vector<Leftover> Destinations::Leftovers() const {
+  std::lock_guard lock(mutex_);
+  return leftovers_;
 }
 
 void Destinations::Stop(Duration within) {
@@ -256,20 +309,23 @@ std::vector<DestinationStatus> Destinations::Read() const {
     const auto s = e.destination->Read();
     out.push_back({"remote_write", e.destination->name(), e.destination->url(),
                    s.sender.backlog.bytes, Age(s.sender.backlog.oldest_ms, now), s.sender.retries,
-                   s.sender.last_error});
+                   s.sender.last_error, s.spool.last_error});
   }
   for (const LokiEntry& e : loki_) {
     const auto s = e.destination->Status();
     out.push_back({"loki", e.destination->name(), e.url, s.held_bytes, 0,
-                   static_cast<uint64_t>(s.failures), s.last_error});
+                   static_cast<uint64_t>(s.failures), s.last_error, ""});
   }
-  if (otlp_)
+  if (otlp_) {
+    const std::string queue_error = otlp_->ReadSpool().last_error;
     for (const auto& s : otlp_->Read())
       out.push_back({"otlp", s.name, s.name, s.sender.backlog.bytes,
-                     Age(s.sender.backlog.oldest_ms, now), s.sender.retries, s.sender.last_error});
+                     Age(s.sender.backlog.oldest_ms, now), s.sender.retries, s.sender.last_error,
+                     queue_error});
+  }
   if (alertmanager_)
     for (const auto& s : alertmanager_->Read())
-      out.push_back({"alertmanager", s.url, s.url, 0, 0, s.retries, s.last_error});
+      out.push_back({"alertmanager", s.url, s.url, 0, 0, s.retries, s.last_error, ""});
   return out;
 }
 

@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "agent/config/config.h"
+#include "agent/wiring/leftovers.h"
 #include "agent/wiring/metric_hub.h"
 #include "collectors/logs/tailer.h"
 #include "core/budget/budget.h"
+#include "core/config/digest.h"
 #include "core/net/runtime.h"
 #include "exporters/alertmanager/alertmanager.h"
 #include "exporters/loki/loki.h"
@@ -39,6 +41,7 @@ struct DestinationStatus {
   double oldest_seconds = 0;
   uint64_t retries = 0;
   std::string last_error;
+  std::string queue_error;  ///< why its queue cannot be written to disk now
 };
 
 /// Every way out. A reload keeps what did not change, with its queue, connections and place; a
@@ -61,15 +64,17 @@ class Destinations {
   std::map<std::string, std::shared_ptr<SignalSink>> Signals() const;
 
   std::vector<DestinationStatus> Read() const;
+  /// Queues on disk that no destination reads, as of the last Apply.
+  std::vector<Leftover> Leftovers() const;
   std::vector<exporters::alertmanager::AlertmanagerState> Alertmanagers() const;
 
  private:
   struct RemoteWriteEntry {
-    std::string settings;
+    config::Digest settings;
     std::unique_ptr<exporters::remote_write::RemoteWrite> destination;
   };
   struct LokiEntry {
-    std::string settings;
+    config::Digest settings;
     std::string url;
     std::shared_ptr<exporters::loki::LokiExporter> destination;
   };
@@ -79,18 +84,21 @@ class Destinations {
   void ApplyAlertmanager(const agent::ExportersConfig& config, const Labels& external_labels);
   Status ApplySignals(const agent::ExportersConfig& config);
   void StopRemoteWrite(RemoteWriteEntry& entry, Duration within);
-  spool::SpoolOptions SpoolFor(const std::string& kind, size_t shares) const;
+  spool::SpoolOptions SpoolFor(const std::string& kind, const agent::ExportersConfig& config) const;
+  void NoteLeftovers();
 
   DestinationNeeds needs_;
   mutable std::mutex mutex_;  // guards the lists below against Read, Alert and the getters
   std::vector<RemoteWriteEntry> remote_write_;
   std::vector<LokiEntry> loki_;
-  std::string otlp_settings_;
+  config::Digest otlp_settings_;
   std::shared_ptr<exporters::otlp::OtlpExporter> otlp_;
-  std::string alertmanager_settings_;
+  config::Digest alertmanager_settings_;
   std::shared_ptr<exporters::alertmanager::AlertmanagerExporter> alertmanager_;
-  std::string signals_settings_;
+  config::Digest signals_settings_;
   std::map<std::string, std::shared_ptr<SignalSink>> signals_;
+  std::vector<Leftover> leftovers_;
+  std::vector<std::shared_ptr<void>> leftover_metrics_;
 };
 
 }  // namespace picket::wiring

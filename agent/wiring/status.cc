@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the page and the API are told, as JSON.
+#include <fmt/format.h>
+
 #include <charconv>
 #include <cmath>
 #include <map>
 #include <set>
 
+#include "agent/api/json.h"
+#include "agent/api/rules_json.h"
 #include "agent/telemetry/exposition.h"
 #include "agent/version.h"
 #include "agent/wiring/agent.h"
@@ -13,110 +17,12 @@
 namespace picket::wiring {
 namespace {
 
-using rules::alerting::Alert;
+using agent::HealthText;
+using agent::Json;
 using rules::alerting::AlertState;
-using rules::alerting::RuleHealth;
-
-/// Writes one JSON value after the other; keeps track of commas.
-class Json {
- public:
-  Json& Open(char c) { return Comma(), out_ += c, first_ = true, *this; }
-  Json& Close(char c) { return out_ += c, first_ = false, *this; }
-  Json& Key(std::string_view k) {
-    Comma();
-    AppendJsonQuoted(out_, k);
-    out_ += ':';
-    first_ = true;
-    return *this;
-  }
-  Json& Raw(std::string_view v) { return Comma(), out_ += v, *this; }
-  Json& Value(std::string_view v) { return Comma(), AppendJsonQuoted(out_, v), *this; }
-  Json& Value(const std::string& v) { return Value(std::string_view(v)); }
-  Json& Value(const char* v) { return Value(std::string_view(v)); }
-  Json& Value(bool v) { return Raw(v ? "true" : "false"); }
-  Json& Value(double v) { return Raw(std::isfinite(v) ? FormatFloat(v) : "null"); }
-  template <class T>
-    requires std::is_integral_v<T>
-  Json& Value(T v) {
-    return Raw(std::to_string(v));
-  }
-  template <class T>
-  Json& Field(std::string_view k, const T& v) {
-    return Key(k).Value(v);
-  }
-  std::string Take() { return std::move(out_); }
-
- private:
-  void Comma() {
-    if (!first_) out_ += ',';
-    first_ = false;
-  }
-  std::string out_;
-  bool first_ = true;
-};
 
 double Seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 double Seconds(Milliseconds d) { return static_cast<double>(d.count()) / 1000; }
-
-std::string_view HealthText(RuleHealth h) {
-  return h == RuleHealth::kOk ? "ok" : h == RuleHealth::kErr ? "err" : "unknown";
-}
-
-void AppendMap(Json& j, const std::map<std::string, std::string>& map) {
-  j.Open('{');
-  for (const auto& [k, v] : map) j.Field(k, v);
-  j.Close('}');
-}
-
-/// Prometheus gives alert values always with an exponent.
-std::string AlertValue(double v) {
-  if (!std::isfinite(v)) return FormatFloat(v);
-  return fmt::format("{:e}", v).find("e") == std::string::npos ? FormatFloat(v) : [&] {
-    char buffer[64];
-    auto r = std::to_chars(buffer, buffer + sizeof buffer, v, std::chars_format::scientific);
-    return std::string(buffer, r.ptr);
-  }();
-}
-
-void AppendAlert(Json& j, const Alert& a) {
-  j.Open('{');
-  j.Key("labels").Raw(a.labels.ToJson());
-  j.Key("annotations").Raw(a.annotations.ToJson());
-  j.Field("state", rules::alerting::AlertStateName(a.state));
-  j.Field("activeAt", agent::FormatTime(a.active_ms));
-  if (a.keep_firing_since_ms != 0)
-    j.Field("keepFiringSince", agent::FormatTime(a.keep_firing_since_ms));
-  j.Field("value", AlertValue(a.value));
-  j.Close('}');
-}
-
-void AppendRule(Json& j, const rules::alerting::RuleStatus& r, bool with_alerts) {
-  j.Open('{');
-  if (r.alerting)
-    j.Field("state", r.health == RuleHealth::kUnknown ? "unknown"
-                                                      : rules::alerting::AlertStateName(r.state));
-  j.Field("name", r.name).Field("query", r.query);
-  if (r.alerting)
-    j.Field("duration", Seconds(r.hold)).Field("keepFiringFor", Seconds(r.keep_firing_for));
-  AppendMap(j.Key("labels"), r.labels);
-  if (r.alerting) {
-    AppendMap(j.Key("annotations"), r.annotations);
-    j.Key("alerts").Open('[');
-    if (with_alerts)
-      for (const Alert& a : r.alerts) AppendAlert(j, a);
-    j.Close(']');
-  }
-  j.Field("health", HealthText(r.health));
-  if (!r.last_error.empty()) j.Field("lastError", r.last_error);
-  j.Field("evaluationTime", Seconds(r.evaluation_time))
-      .Field("lastEvaluation", agent::FormatTime(r.last_evaluation_ms));
-  j.Field("type", r.alerting ? "alerting" : "recording");
-  j.Close('}');
-}
-
-bool Asked(const std::vector<std::string>& wanted, const std::string& name) {
-  return wanted.empty() || std::find(wanted.begin(), wanted.end(), name) != wanted.end();
-}
 
 void AppendTargets(Json& j, const std::vector<collectors::scrape::TargetStatus>& targets) {
   j.Key("targets").Open('[');
@@ -175,40 +81,11 @@ void AppendCanaries(Json& j, const std::vector<rules::canary::CanaryStatus>& can
 
 }  // namespace
 
-std::string Agent::RulesJson(const agent::Params& params) const {
-  const auto names = params.All("rule_name[]");
-  const auto group_names = params.All("rule_group[]");
-  const auto files = params.All("file[]");
-  const std::string_view type = params.Get("type");
-  const bool with_alerts = params.Get("exclude_alerts") != "true";
-  Json j;
-  j.Open('{').Key("groups").Open('[');
-  for (const auto& g : rules_->Groups()) {
-    if (!Asked(group_names, g.name) || !Asked(files, g.file)) continue;
-    std::vector<const rules::alerting::RuleStatus*> shown;
-    for (const auto& r : g.rules)
-      if (Asked(names, r.name) && (type.empty() || type == (r.alerting ? "alert" : "record")))
-        shown.push_back(&r);
-    if (shown.empty() && !g.rules.empty()) continue;
-    j.Open('{').Field("name", g.name).Field("file", g.file).Key("rules").Open('[');
-    for (const auto* r : shown) AppendRule(j, *r, with_alerts);
-    j.Close(']')
-        .Field("interval", Seconds(g.interval))
-        .Field("limit", g.limit)
-        .Field("evaluationTime", Seconds(g.evaluation_time));
-    j.Field("lastEvaluation", agent::FormatTime(g.last_evaluation_ms)).Close('}');
-  }
-  return j.Close(']').Close('}').Take();
+Result<std::string> Agent::RulesJson(const agent::Params& params) const {
+  return agent::RulesJson(rules_->Groups(), params);
 }
 
-std::string Agent::AlertsJson() const {
-  Json j;
-  j.Open('{').Key("alerts").Open('[');
-  for (const auto& g : rules_->Groups())
-    for (const auto& r : g.rules)
-      for (const Alert& a : r.alerts) AppendAlert(j, a);
-  return j.Close(']').Close('}').Take();
-}
+std::string Agent::AlertsJson() const { return agent::AlertsJson(rules_->Groups()); }
 
 std::string Agent::AlertmanagersJson() const {
   Json j;
@@ -342,6 +219,15 @@ std::vector<std::string> Agent::Findings() const {
   if (rules > 0) out.push_back(fmt::format("evaluating {} rules", rules));
   if (const auto d = destinations_->Read(); !d.empty())
     out.push_back(fmt::format("forwarding to {} destinations", d.size()));
+  for (const auto& d : destinations_->Read())
+    if (!d.queue_error.empty())
+      out.push_back(fmt::format("! the queue of {} {} cannot be written to disk: {}", d.kind,
+                                d.name, d.queue_error));
+  for (const Leftover& l : destinations_->Leftovers())
+    out.push_back(
+        fmt::format("! {} holds {} items ({} bytes) of a destination that is no longer "
+                    "configured",
+                    l.path, l.items, l.bytes));
   if (data_dir_.empty())
     out.push_back("! no data directory: a restart forgets the window and the queues");
   else

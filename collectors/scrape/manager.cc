@@ -102,19 +102,26 @@ std::map<std::string, std::vector<std::string>> ScrapeManager::DiscoveryErrors()
   return out;
 }
 
-std::string ScrapeManager::TargetsJson() const {
+std::string ScrapeManager::TargetsJson(const Selection& selection) const {
+  const auto asked = [&](const std::string& job) {
+    return selection.job.empty() || selection.job == job;
+  };
   std::string out = "{\"activeTargets\":[";
-  for (const TargetStatus& target : Targets()) {
-    if (out.back() == '}') out += ',';
-    AppendTargetJson(out, target);
-  }
+  if (selection.active)
+    for (const TargetStatus& target : Targets()) {
+      if (!asked(target.job)) continue;
+      if (out.back() == '}') out += ',';
+      AppendTargetJson(out, target);
+    }
   out += "],\"droppedTargets\":[";
   std::map<std::string, size_t> counts;
-  for (const DroppedTarget& target : Dropped()) {
-    if (out.back() == '}') out += ',';
-    AppendDroppedJson(out, target);
-    ++counts[target.job];
-  }
+  if (selection.dropped)
+    for (const DroppedTarget& target : Dropped()) {
+      if (!asked(target.job)) continue;
+      if (out.back() == '}') out += ',';
+      AppendDroppedJson(out, target);
+      ++counts[target.job];
+    }
   out += "],\"droppedTargetCounts\":{";
   for (const auto& [job, count] : counts) {
     if (out.back() != '{') out += ',';

@@ -49,8 +49,14 @@ class ScrapeManager {
   std::vector<DroppedTarget> Dropped() const;
   /// What is wrong with discovery at present, by job.
   std::map<std::string, std::vector<std::string>> DiscoveryErrors() const;
+  /// Which targets are asked for.
+  struct Selection {
+    bool active = true, dropped = true;
+    std::string job = {};  ///< empty: of all
+  };
   /// The `data` of Prometheus' /api/v1/targets.
-  std::string TargetsJson() const;
+  std::string TargetsJson(const Selection& selection) const;
+  std::string TargetsJson() const { return TargetsJson(Selection()); }
 
  private:
   const Dependencies deps_;

@@ -13,21 +13,6 @@
 namespace picket::collectors::scrape {
 namespace {
 
-/// Everything the HTTP settings say, secrets included. Stays in memory, to compare with the next
-/// configuration.
-std::string HttpText(const net::HttpClientConfig& http) {
-  std::string text = config::ToYaml(http, config::PrintWhat::kAll);
-  const auto add = [&](const Secret& secret) {
-    text += fmt::format("\n{}:{}", secret.Reveal().size(), secret.Reveal());
-  };
-  add(http.bearer_token);
-  add(http.tls_config.key);
-  if (http.basic_auth) add(http.basic_auth->password);
-  if (http.authorization) add(http.authorization->credentials);
-  for (const auto& [name, header] : http.http_headers) std::ranges::for_each(header.secrets, add);
-  return text;
-}
-
 std::shared_ptr<const SampleRules> Rules(const ScrapeConfig& job, const JobSettings& s) {
   return std::make_shared<SampleRules>(
       SampleRules{job.honor_labels, s.legacy_names, s.label_limit, s.label_name_length_limit,
@@ -99,12 +84,11 @@ Result<std::unique_ptr<Pool::Prepared>> Pool::Prepare(const ScrapeConfig& job,
   p->job = std::make_shared<const ScrapeConfig>(job);
   p->settings = Resolve(job, global);
   p->options = Options(job, global, p->settings);
-  p->http_text = HttpText(job.http);
+  p->http = config::DigestOf(job.http);
   p->rules_text = RulesText(job, p->settings);
-  p->settings_text = config::ToYaml(job, config::PrintWhat::kAll) +
-                     config::ToYaml(global.defaults, config::PrintWhat::kAll) + p->http_text;
+  p->all = config::DigestOf(job).Add(config::DigestOf(global.defaults));
   std::lock_guard lock(mutex_);
-  if (options_ && http_text_ == p->http_text) {
+  if (options_ && http_ == p->http) {
     p->options->client = options_->client;  // and with it the connections
   } else {
     // Each target keeps one connection.
@@ -133,9 +117,9 @@ void Pool::Apply(std::unique_ptr<Prepared> p) {
   }
   {
     std::lock_guard lock(mutex_);
-    if (settings_text_ == p->settings_text) return;
-    settings_text_ = std::move(p->settings_text);
-    http_text_ = std::move(p->http_text);
+    if (options_ && all_ == p->all) return;
+    all_ = p->all;
+    http_ = p->http;
     rules_text_ = std::move(p->rules_text);
     job_ = std::move(p->job);
     settings_ = std::move(p->settings);

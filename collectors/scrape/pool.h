@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "collectors/scrape/scraper.h"
+#include "core/config/digest.h"
 
 namespace picket::collectors::scrape {
 
@@ -24,7 +25,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
     std::shared_ptr<const ScrapeConfig> job;
     JobSettings settings;
     std::shared_ptr<JobOptions> options;
-    std::string settings_text, http_text, rules_text;
+    config::Digest all, http;  ///< with their secrets
+    std::string rules_text;
   };
   Result<std::unique_ptr<Prepared>> Prepare(const ScrapeConfig& job,
                                             const GlobalConfig& global) const;
@@ -51,8 +53,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const std::string user_agent_;
   const LocalAddresses local_;
 
-  mutable std::mutex mutex_;                            // guards what follows
-  std::string settings_text_, http_text_, rules_text_;  // to tell what a reload changes
+  mutable std::mutex mutex_;   // guards what follows
+  config::Digest all_, http_;  // to tell what a reload changes
+  std::string rules_text_;
   std::shared_ptr<const ScrapeConfig> job_;
   JobSettings settings_;
   std::shared_ptr<const JobOptions> options_;

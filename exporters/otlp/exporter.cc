@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporters/otlp/exporter.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cctype>
@@ -110,6 +112,8 @@ Result<std::shared_ptr<OtlpExporter>> OtlpExporter::Open(std::vector<OtlpExporte
                                                          OtlpExporterDeps deps) {
   auto impl = std::make_unique<Impl>(std::move(deps));
   impl->deps.spool.clock = &impl->deps.clock;
+  impl->deps.spool.telemetry = &impl->deps.telemetry;
+  impl->deps.spool.name = "otlp";
   if (impl->deps.spool.directory.empty()) {
     impl->spool = spool::Spool::OpenMemory(impl->deps.spool);
   } else {
@@ -119,6 +123,7 @@ Result<std::shared_ptr<OtlpExporter>> OtlpExporter::Open(std::vector<OtlpExporte
     if (auto added = impl->Add(config); !added)
       return Fail(std::move(added).error().Context("exporters.otlp " + config.endpoint));
   }
+  impl->spool->RetireDrained();
   return std::shared_ptr<OtlpExporter>(new OtlpExporter(std::move(impl)));
 }
 
@@ -193,6 +198,8 @@ std::vector<OtlpExporter::State> OtlpExporter::Read() const {
   for (const auto& d : impl_->destinations) states.push_back({d.name, d.sender->Read()});
   return states;
 }
+
+std::vector<spool::Spool::Unread> OtlpExporter::Removed() const { return impl_->spool->Closed(); }
 
 spool::Spool::Stats OtlpExporter::ReadSpool() const { return impl_->spool->Read(); }
 

@@ -49,6 +49,8 @@ class OtlpExporter final : public SpanSink {
   };
   std::vector<State> Read() const;
   spool::Spool::Stats ReadSpool() const;
+  /// Backends that are no longer configured, with what still waits for them in the queue.
+  std::vector<spool::Spool::Unread> Removed() const;
 
  private:
   struct Impl;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporters/remote_write/remote_write.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
@@ -82,6 +84,9 @@ class RemoteWrite::Impl : public std::enable_shared_from_this<RemoteWrite::Impl>
     spool::SpoolOptions options = context_.spool;
     if (!options.directory.empty()) options.directory += "/" + Slug(config_.name);
     options.clock = context_.clock;
+    options.telemetry = context_.telemetry;
+    options.name = "remote_write " + config_.name;
+    directory_ = options.directory;
     if (options.directory.empty()) {
       spool_ = spool::Spool::OpenMemory(std::move(options));
     } else {
@@ -143,6 +148,7 @@ class RemoteWrite::Impl : public std::enable_shared_from_this<RemoteWrite::Impl>
 
   Encoder& encoder() { return encoder_; }
   const RemoteWriteConfig& config() const { return config_; }
+  const std::string& directory() const { return directory_; }
   Stats Read() const {
     Stats s;
     if (sender_) s.sender = sender_->Read();
@@ -230,6 +236,7 @@ class RemoteWrite::Impl : public std::enable_shared_from_this<RemoteWrite::Impl>
   RemoteWriteContext context_;
   asio::any_io_executor executor_;
   std::shared_ptr<Balance> balance_;
+  std::string directory_;
   std::unique_ptr<spool::Spool> spool_;
   Encoder encoder_;
   std::shared_ptr<HttpTransport> transport_;
@@ -267,6 +274,7 @@ void RemoteWrite::OnTimed(SourceId source, std::span<const TimedSample> samples)
   impl_->OnTimed(source, samples);
 }
 const std::string& RemoteWrite::name() const { return impl_->config().name; }
+const std::string& RemoteWrite::directory() const { return impl_->directory(); }
 std::string RemoteWrite::url() const { return HostAndPath(impl_->config().url); }
 RemoteWrite::Stats RemoteWrite::Read() const { return impl_->Read(); }
 

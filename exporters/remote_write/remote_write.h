@@ -62,6 +62,7 @@ class RemoteWrite final : public SampleSink {
   /// Name and URL for the page, without credentials.
   const std::string& name() const;
   std::string url() const;
+  const std::string& directory() const;  ///< of its queue; empty: memory
   struct Stats {
     spool::Sender::Stats sender;
     spool::Spool::Stats spool;
