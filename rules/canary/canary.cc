@@ -374,6 +374,7 @@ UnixMs CanaryJudge::Evaluate(UnixMs now_ms) {
 std::vector<CanaryStatus> CanaryJudge::Statuses() const {
   std::lock_guard lock(mutex_);
   std::vector<CanaryStatus> out;
+  out.reserve(rollouts_.size());
   for (const auto& r : rollouts_) out.push_back(r->Read());
   return out;
 }
