@@ -92,7 +92,10 @@ int RunAgent(const char* config_path, bool lenient) {
   // A few arenas for a few threads: with one for each thread freed memory would stay with whoever
   // freed it.
   mallopt(M_ARENA_MAX, 2);
-  mallopt(M_TRIM_THRESHOLD, 256 << 10);
+  // Bodies of a few hundred kilobytes come and go: to map and clear their pages each time costs more
+  // than to handle them. Tables that stay are mapped, so that what they outgrow is given back.
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 2 << 20);
   Loaded loaded = LoadConfig(config_path, {lenient, {}});
   if (!loaded.diagnostics.all().empty())
     std::fprintf(stderr, "%s\n", loaded.diagnostics.Render().c_str());
@@ -100,8 +103,14 @@ int RunAgent(const char* config_path, bool lenient) {
   ConfigureLog(loaded.config.node.log);
   auto agent = wiring::Agent::Make(std::move(loaded), {config_path, lenient});
   if (!agent) {
-    log::Error("Picket cannot start",
-               {{"error", agent.error().ToString()}, {"remedy", agent.error().remedy()}});
+    const Error& e = agent.error();
+    // Findings with their excerpts have lines of their own.
+    if (e.message().find('\n') != std::string::npos)
+      std::fprintf(stderr, "%s\n", e.message().c_str());
+    else if (e.remedy().empty())
+      log::Error("Picket cannot start", {{"error", e.ToString()}});
+    else
+      log::Error("Picket cannot start", {{"error", e.ToString()}, {"remedy", e.remedy()}});
     return agent.error().kind() == ErrorKind::kInvalidArgument ? kExitUsage : kExitRuntime;
   }
   Tell(**agent);

@@ -52,24 +52,47 @@ RuleRunner::~RuleRunner() { Stop(); }
 Result<RuleRunner::Plan> RuleRunner::Prepare(const agent::RulesConfig& config) {
   Plan plan;
   config::Diagnostics diagnostics;
-  for (const std::string& pattern : config.files)
-    for (const std::string& path : rules::alerting::ExpandGlob(pattern)) {
-      PICKET_ASSIGN(auto groups, rules::alerting::LoadRuleFile(path, diagnostics, config.reading));
-      for (auto& g : groups) plan.groups.push_back(std::move(g));
+  // Every file is looked at, so that all that is wrong is told at once.
+  auto unread = [&](const std::string& key, const Error& error) {
+    diagnostics.Add({config::Severity::kError,
+                     nullptr,
+                     {},
+                     key,
+                     error.message(),
+                     "Create the file, or remove it from the list.",
+                     {}});
+  };
+  for (size_t i = 0; i < config.files.size(); ++i)
+    for (const std::string& path : rules::alerting::ExpandGlob(config.files[i])) {
+      auto groups = rules::alerting::LoadRuleFile(path, diagnostics, config.reading);
+      if (!groups) {
+        unread(fmt::format("rules.files[{}]", i), groups.error());
+        continue;
+      }
+      for (auto& g : *groups) plan.groups.push_back(std::move(g));
     }
   std::set<std::string> ids;
-  for (const std::string& pattern : config.slos)
-    for (const std::string& path : rules::alerting::ExpandGlob(pattern)) {
-      PICKET_ASSIGN(auto slos, rules::slo::LoadSloFile(path, diagnostics));
-      for (auto& s : slos) {
+  for (size_t i = 0; i < config.slos.size(); ++i)
+    for (const std::string& path : rules::alerting::ExpandGlob(config.slos[i])) {
+      auto slos = rules::slo::LoadSloFile(path, diagnostics);
+      if (!slos) {
+        unread(fmt::format("rules.slos[{}]", i), slos.error());
+        continue;
+      }
+      for (auto& s : *slos) {
         if (!ids.insert(s.Id()).second)
-          return Fail(Error(
-              ErrorKind::kInvalidArgument,
-              fmt::format("the objective \"{}\" is in two files, the second is {}", s.Id(), path)));
+          diagnostics.Add(
+              {config::Severity::kError,
+               nullptr,
+               {},
+               fmt::format("rules.slos[{}]", i),
+               fmt::format("the objective \"{}\" is in two files, the second is {}", s.Id(), path),
+               "Keep one of them.",
+               {}});
         plan.slos.push_back(std::move(s));
       }
     }
-  if (diagnostics.HasErrors()) return Fail(diagnostics.ToError());
+  if (diagnostics.HasErrors()) return Fail(ErrorKind::kInvalidArgument, diagnostics.Render());
   return plan;
 }
 
