@@ -93,7 +93,12 @@ class Builder final : public YAML::EventHandler {
     return out;
   }
 
-  void OnDocumentStart(const YAML::Mark&) override {
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    // A stray "," or "}" is not consumed by the parser: it would be a document for ever.
+    if (mark.pos == document_)
+      Fault(At(mark), "YAML syntax: this cannot stand here",
+            "Check indentation, quotes and colons around this place.");
+    document_ = mark.pos;
     stack_.clear();
     anchors_.clear();
     open_.clear();
@@ -311,6 +316,7 @@ class Builder final : public YAML::EventHandler {
   std::vector<Place> marks_;
   bool sorted_ = false;
   size_t nodes_ = 0, copied_bytes_ = 0;
+  int document_ = -2;  // where the last one began
 };
 
 /// Bytes that no YAML text may hold. yaml-cpp would replace them in silence.

@@ -178,6 +178,7 @@ INSTANTIATE_TEST_SUITE_P(
               {"2:15", "\"url\" is written twice"}},
         Fault{"second_document", "name: a\n---\nname: b\n", {"3:1", "a second document follows"}},
         Fault{"syntax", "name: [a, b\nopen: true\n", {"YAML syntax"}},
+        Fault{"stray_comma", ", \n", {"YAML syntax: this cannot stand here"}},
         Fault{"tab", "main:\n\turl: x\n", {"YAML syntax"}},
         Fault{"control", std::string("name: a\x01\n"), {"1:8", "control character (0x01)"}},
         Fault{"not_utf8", "name: a\xff\n", {"not UTF-8"}},
