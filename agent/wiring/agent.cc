@@ -55,7 +55,7 @@ Status Agent::OpenStore(const agent::RootConfig& config) {
     data_dir_ = *dir;
   } else {
     log::Warn("No data directory can be written: queues and the window live in memory only",
-              {{"error", dir.error().ToString()}});
+              {{"error", dir.error().ToString()}, {"remedy", dir.error().remedy()}});
   }
   store::tsdb::TsdbOptions options;
   options.data_dir = data_dir_.empty() ? "" : data_dir_ + "/tsdb";
@@ -147,7 +147,15 @@ Status Agent::ApplyOtlp(const agent::RootConfig& config) {
       *config.collectors.otlp,
       collectors::otlp::OtlpDeps{*runtime_, *hub_, telemetry_, balances_, budget_.get(), clock_});
   otlp_->SetSinks(destinations_->SpanSinks());
-  return otlp_->Start();
+  if (auto started = otlp_->Start(); !started) {
+    otlp_.reset();
+    return Fail(std::move(started)
+                    .error()
+                    .Context("collectors.otlp")
+                    .Remedy("Stop what holds the address, or set collectors.otlp.grpc and .http to "
+                            "others; \"\" turns one off."));
+  }
+  return {};
 }
 
 Status Agent::StartServer(const agent::RootConfig& config) {
@@ -178,7 +186,13 @@ Status Agent::StartServer(const agent::RootConfig& config) {
   sources.config_yaml = [this] { return ConfigYaml(); };
   api_ = std::make_unique<agent::PrometheusApi>(std::move(sources));
   Mount();
-  return server_->Start();
+  if (auto started = server_->Start(); !started)
+    return Fail(std::move(started)
+                    .error()
+                    .Context("node.listen")
+                    .Remedy("Stop what holds the address, or set node.listen to another one; port "
+                            "0 takes any."));
+  return {};
 }
 
 void Agent::Mount() {
@@ -266,32 +280,32 @@ ReloadState Agent::Reload() {
   std::lock_guard one(reload_mutex_);
   ReloadState state = LastReload();
   state.at_ms = clock_.NowMs();
-  auto refuse = [&](std::string error) {
+  // For the log one line, for people all findings with their excerpts.
+  auto refuse = [&](const Error& error, std::string findings = {}) {
     state.ok = false;
-    state.error = std::move(error);
+    state.error = findings.empty() ? error.ToString() : std::move(findings);
     log::Error("The configuration was refused; the old one runs on",
-               {{"file", options_.config_path}, {"error", state.error}});
+               {{"file", options_.config_path}, {"error", error.ToString()}});
     std::lock_guard lock(mutex_);
     return reload_ = state;
   };
   agent::Loaded loaded = agent::LoadConfig(options_.config_path, {options_.lenient, {}});
-  if (!loaded.ok()) return refuse(loaded.diagnostics.Render());
+  if (!loaded.ok()) return refuse(loaded.diagnostics.ToError(), loaded.diagnostics.Render());
   if (!loaded.diagnostics.all().empty())
     log::Warn("Configuration", {{"findings", loaded.diagnostics.Render()}});
   auto plan = RuleRunner::Prepare(loaded.config.rules);
-  if (!plan) return refuse(plan.error().ToString());
+  if (!plan) return refuse(plan.error());
   {
     std::lock_guard lock(mutex_);
     if (loaded.config.node.listen != config_.node.listen)
       log::Warn("node.listen changed: it is taken at the next start",
                 {{"now", config_.node.listen}, {"new", loaded.config.node.listen}});
   }
-  if (auto web = server_->SetWeb(loaded.config.node.web); !web)
-    return refuse(web.error().ToString());
+  if (auto web = server_->SetWeb(loaded.config.node.web); !web) return refuse(web.error());
   budget_->SetLimit(loaded.config.limits.memory);
   store_->Reconfigure(StoreConfig(loaded.config.limits));
   if (auto applied = ApplyRooms(loaded.config, std::move(*plan)); !applied)
-    return refuse(applied.error().ToString());
+    return refuse(applied.error());
   log::Info("The configuration was read again", {{"file", options_.config_path}});
   state.ok = true;
   state.error.clear();
@@ -352,6 +366,13 @@ void Agent::Stop(Duration within) {
   if (rules_) rules_->Stop();
   if (logs_) logs_->Stop(left());
   if (destinations_) destinations_->Stop(left());
+  for (const Balance::Snapshot& s : balances_.Read())
+    if (s.queued() > 0 && !data_dir_.empty())
+      log::Info("Not sent in time: it waits on disk for the next start",
+                {{"component", s.component},
+                 {"instance", s.instance},
+                 {"queued", s.queued()},
+                 {"unit", s.unit}});
   if (server_) server_->Stop(std::min<Duration>(left(), std::chrono::seconds(1)));
   if (tasks_) tasks_->Stop();
   callbacks_.clear();
