@@ -296,7 +296,6 @@ Result<std::string> PrometheusApi::TargetMetadata(const Params& params) const {
                          JsonQuote(m->help), JsonQuote(m->unit));
     }
   }
-  if (out.size() == 1) return Fail(ErrorKind::kNotFound, "specified metadata not found");
   return out + "]";
 }
 

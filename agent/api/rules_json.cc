@@ -63,10 +63,14 @@ void AppendRule(Json& j, const RuleStatus& r, bool with_alerts) {
   AppendMap(j.Key("labels"), r.labels);
   if (r.alerting) {
     AppendMap(j.Key("annotations"), r.annotations);
-    j.Key("alerts").Open('[');
-    if (with_alerts)
+    j.Key("alerts");
+    if (!with_alerts) {
+      j.Raw("null");
+    } else {
+      j.Open('[');
       for (const Alert& a : r.alerts) AppendAlert(j, a);
-    j.Close(']');
+      j.Close(']');
+    }
   }
   j.Field("health", HealthText(r.health));
   if (!r.last_error.empty()) j.Field("lastError", r.last_error);

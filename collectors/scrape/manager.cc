@@ -114,14 +114,14 @@ std::string ScrapeManager::TargetsJson(const Selection& selection) const {
       AppendTargetJson(out, target);
     }
   out += "],\"droppedTargets\":[";
-  std::map<std::string, size_t> counts;
-  if (selection.dropped)
-    for (const DroppedTarget& target : Dropped()) {
-      if (!asked(target.job)) continue;
-      if (out.back() == '}') out += ',';
-      AppendDroppedJson(out, target);
-      ++counts[target.job];
-    }
+  if (!selection.dropped) return out + "],\"droppedTargetCounts\":null}";
+  std::map<std::string, size_t> counts;  // of all jobs, whichever was asked for
+  for (const DroppedTarget& target : Dropped()) {
+    ++counts[target.job];
+    if (!asked(target.job)) continue;
+    if (out.back() == '}') out += ',';
+    AppendDroppedJson(out, target);
+  }
   out += "],\"droppedTargetCounts\":{";
   for (const auto& [job, count] : counts) {
     if (out.back() != '{') out += ',';

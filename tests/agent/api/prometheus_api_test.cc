@@ -126,7 +126,7 @@ TEST_F(PrometheusApiTest, MetadataByFamilyAndByTarget) {
       Ask("targets/metadata", "metric=up").json,
       R"({"status":"success","data":[{"target":{"job":"db"},"type":"gauge","help":"","unit":""}]})");
   EXPECT_THAT(Ask("targets/metadata", "limit=1").json, Not(HasSubstr("\"db\"")));
-  ExpectBad("targets/metadata", "metric=none", 404, "not_found", "specified metadata not found");
+  EXPECT_EQ(Ask("targets/metadata", "metric=none").json, R"({"status":"success","data":[]})");
   ExpectBad("targets/metadata", "limit=x", 400, "bad_data", "limit must be a number");
   ExpectBad("targets/metadata", "match_target=%7B", 400, "bad_data", "match_target");
 }
