@@ -213,11 +213,13 @@ std::optional<Delivery> Consumer::Take(uint16_t lane) {
     delivery.ref_ = std::make_unique<Delivery::Ref>(Delivery::Ref{impl_, state_, *entry});
     delivery.info_ = {entry->type, entry->lane, entry->items, entry->time_ms};
     delivery.seq_ = entry->seq;
-    delivery.bytes_.resize(kRecordHeaderBytes + entry->length);
-    auto got = file->ReadAt(entry->offset, delivery.bytes_.data(), delivery.bytes_.size());
+    delivery.size_ = kRecordHeaderBytes + entry->length;
+    delivery.bytes_ = std::make_shared_for_overwrite<char[]>(delivery.size_);
+    auto got = file->ReadAt(entry->offset, delivery.bytes_.get(), delivery.size_);
     file.reset();
-    const bool whole = got && *got == delivery.bytes_.size();
-    const auto header = whole ? DecodeRecord(delivery.bytes_) : std::nullopt;
+    const bool whole = got && *got == delivery.size_;
+    const auto header =
+        whole ? DecodeRecord({delivery.bytes_.get(), delivery.size_}) : std::nullopt;
     if (header && header->seq == entry->seq && header->length == entry->length &&
         Crc32c(delivery.body()) == header->body_crc) {
       state_->out[lane].read_failures = 0;
@@ -276,6 +278,7 @@ Delivery& Delivery::operator=(Delivery&& o) noexcept {
     info_ = o.info_;
     seq_ = o.seq_;
     bytes_ = std::move(o.bytes_);
+    size_ = std::exchange(o.size_, 0);
   }
   return *this;
 }
@@ -287,7 +290,7 @@ Delivery::~Delivery() {
 }
 
 std::string_view Delivery::body() const {
-  return std::string_view(bytes_).substr(kRecordHeaderBytes);
+  return std::string_view(bytes_.get(), size_).substr(kRecordHeaderBytes);
 }
 
 std::shared_ptr<Balance> Delivery::Finish() {

@@ -262,6 +262,7 @@ class Sender::Impl : public std::enable_shared_from_this<Sender::Impl> {
     out.info = lane.split ? lane.split->pieces.front().info : lane.whole->info();
     out.body = lane.split ? std::string_view(lane.split->pieces.front().body) : lane.whole->body();
     out.attempt = lane.attempts;
+    if (!lane.split) out.keep = lane.whole->keep();
     SendOutcome outcome;
     try {
       outcome = co_await self->transport_(out);

@@ -41,11 +41,13 @@ struct SendOutcome {
   static SendOutcome TooLarge(std::string message, int status = 413);
 };
 
-/// A body on its way. Ownership: the view lives until the transport's coroutine has returned.
+/// A body on its way. Ownership: the view lives until the transport's coroutine has returned, or as
+/// long as `keep` is held where there is one.
 struct Outgoing {
   RecordInfo info;
   std::string_view body;
   uint32_t attempt = 1;
+  std::shared_ptr<const void> keep = nullptr;
 };
 
 /// Sends one body; must end by its own deadline and be cancellable. Runs on the sender's executor.

@@ -149,6 +149,8 @@ class Delivery {
   const RecordInfo& info() const { return info_; }
   uint64_t seq() const { return seq_; }
   std::string_view body() const;
+  /// Keeps the memory of body() beyond the delivery.
+  std::shared_ptr<const void> keep() const { return bytes_; }
 
   /// The backend has it; `rejected` of its items it took not (counted kPartial).
   void Delivered(uint32_t rejected = 0, std::string_view detail = {}) &&;
@@ -167,7 +169,8 @@ class Delivery {
   std::shared_ptr<Balance> Finish();
   RecordInfo info_;
   uint64_t seq_ = 0;
-  std::string bytes_;  // header and body, as read
+  std::shared_ptr<char[]> bytes_;  // header and body, as read
+  size_t size_ = 0;
 };
 
 /// A destination's place in the spool. Its cursor is written at each settlement, so that a kill -9

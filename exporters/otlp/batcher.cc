@@ -84,15 +84,12 @@ Batcher::Batch Batcher::TakeBatch() {
 
 asio::awaitable<void> Batcher::Run(std::shared_ptr<Batcher> self, Batch batch) {
   std::erase_if(batch, [](const auto& w) { return w->gone; });
-  std::string body;
-  size_t size = 0;
+  Body body;
   uint32_t spans = 0;
   for (const auto& w : batch) {
-    size += w->out.body.size();
+    body.Add(w->out.body, w->out.keep);
     spans += w->out.info.items;
   }
-  body.reserve(size);
-  for (const auto& w : batch) body.append(w->out.body);
   if (!batch.empty()) {
     SendOutcome outcome = co_await self->client_->Export(std::move(body), spans);
     const bool apart = batch.size() > 1 && (outcome.kind == SendOutcome::Kind::kDrop ||
@@ -100,7 +97,8 @@ asio::awaitable<void> Batcher::Run(std::shared_ptr<Batcher> self, Batch batch) {
     if (!apart) Share(batch, outcome);
     for (const auto& w : batch) {
       if (!apart || w->gone) continue;
-      std::string one(w->out.body);
+      Body one;
+      one.Add(w->out.body, w->out.keep);
       const uint32_t items = w->out.info.items;
       SendOutcome own = co_await self->client_->Export(std::move(one), items);
       Settle(*w, std::move(own));

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/clock.h"
 #include "core/base/result.h"
@@ -16,11 +17,21 @@
 
 namespace picket::exporters::otlp {
 
+/// A request in pieces, with what keeps them alive: one owner a piece.
+struct Body {
+  std::vector<std::string_view> pieces;
+  std::vector<std::shared_ptr<const void>> owners;
+
+  void Add(std::string_view piece, std::shared_ptr<const void> owner);
+  /// All in one, without a copy where there is one piece only.
+  std::string_view Joined(std::string& memory) const;
+};
+
 class Client {
  public:
   virtual ~Client() = default;
   /// Sends one ExportTraceServiceRequest of `spans` spans. Ends within the configured timeout.
-  virtual net::asio::awaitable<spool::SendOutcome> Export(std::string body, uint32_t spans) = 0;
+  virtual net::asio::awaitable<spool::SendOutcome> Export(Body body, uint32_t spans) = 0;
 };
 
 /// What an answer means. Source: OTLP specification, "Failures" and "OTLP/HTTP Response".

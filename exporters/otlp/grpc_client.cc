@@ -34,12 +34,16 @@ struct Call {
   std::shared_ptr<Call> self;  ///< what the poller holds
 };
 
-/// Hands the bytes over without a copy; gRPC frees them when its last byte is written.
-grpc::ByteBuffer ToBuffer(std::string body) {
-  auto* owned = new std::string(std::move(body));
-  const grpc::Slice slice(
-      owned->data(), owned->size(), [](void* s) { delete static_cast<std::string*>(s); }, owned);
-  return grpc::ByteBuffer(&slice, 1);
+/// Hands the bytes over without a copy; gRPC lets go of them when the last one is written.
+grpc::ByteBuffer ToBuffer(const Body& body) {
+  using Owner = std::shared_ptr<const void>;
+  std::vector<grpc::Slice> slices;
+  slices.reserve(body.pieces.size());
+  for (size_t i = 0; i < body.pieces.size(); ++i)
+    slices.emplace_back(
+        const_cast<char*>(body.pieces[i].data()), body.pieces[i].size(),
+        [](void* owner) { delete static_cast<Owner*>(owner); }, new Owner(body.owners[i]));
+  return {slices.data(), slices.size()};
 }
 
 std::string ToString(const grpc::ByteBuffer& buffer) {
@@ -101,13 +105,13 @@ class GrpcExport final : public Client {
              std::shared_ptr<GrpcPoller> poller)
       : config_(config), stub_(std::move(channel)), poller_(std::move(poller)) {}
 
-  asio::awaitable<SendOutcome> Export(std::string body, uint32_t) override {
+  asio::awaitable<SendOutcome> Export(Body body, uint32_t) override {
     auto call = std::make_shared<Call>(co_await asio::this_coro::executor);
     if (auto prepared = Prepare(*call); !prepared)
       co_return SendOutcome::Retry(prepared.error().ToString());
     call->self = call;
     call->reader = stub_.PrepareUnaryCall(&call->context, std::string(proto::kTraceExportMethod),
-                                          ToBuffer(std::move(body)), &poller_->queue());
+                                          ToBuffer(body), &poller_->queue());
     call->reader->StartCall();
     call->reader->Finish(&call->response, &call->status, call.get());
     boost::system::error_code ec;

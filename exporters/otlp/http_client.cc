@@ -47,23 +47,27 @@ class HttpExport final : public Client {
           return options;
         }()) {}
 
-  net::asio::awaitable<SendOutcome> Export(std::string body, uint32_t) override {
+  net::asio::awaitable<SendOutcome> Export(Body body, uint32_t) override {
     net::HttpRequest request;
+    std::string packed;
     request.method = "POST";
     request.url = url_;
     request.timeout = config_.timeout;
     request.body_limit = 4 << 20;  // the specification's limit of answers
     request.headers.Set("Content-Type", "application/x-protobuf");
     if (config_.compression != Compression::kNone) {
-      auto packed = config_.compression == Compression::kGzip ? Gzip(body) : Zstd(body);
-      if (!packed) co_return SendOutcome::Retry(packed.error().ToString());
-      body = *std::move(packed);
+      std::string joined;
+      const std::string_view whole = body.Joined(joined);
+      auto result = config_.compression == Compression::kGzip ? Gzip(whole) : Zstd(whole);
+      if (!result) co_return SendOutcome::Retry(result.error().ToString());
+      packed = *std::move(result);
+      request.body.push_back(packed);
       request.headers.Set("Content-Encoding",
                           config_.compression == Compression::kGzip ? "gzip" : "zstd");
     }
     for (const auto& [name, value] : config_.headers) request.headers.Set(name, value.Reveal());
     if (!config_.tenant.empty()) request.headers.Set("X-Scope-OrgID", config_.tenant);
-    request.body.push_back(body);
+    if (request.body.empty()) request.body = body.pieces;
     auto response = co_await client_.Fetch(std::move(request));
     if (!response) co_return SendOutcome::Retry(response.error().ToString());
     co_return OutcomeOfHttp(*response, clock_.NowMs());

@@ -6,6 +6,25 @@
 #include "exporters/otlp/client.h"
 
 namespace picket::exporters::otlp {
+
+void Body::Add(std::string_view piece, std::shared_ptr<const void> owner) {
+  if (!owner) {
+    auto copy = std::make_shared<const std::string>(piece);
+    piece = *copy;
+    owner = std::move(copy);
+  }
+  pieces.push_back(piece);
+  owners.push_back(std::move(owner));
+}
+
+std::string_view Body::Joined(std::string& memory) const {
+  if (pieces.size() == 1) return pieces.front();
+  size_t size = 0;
+  for (const auto piece : pieces) size += piece.size();
+  memory.reserve(size);
+  for (const auto piece : pieces) memory += piece;
+  return memory;
+}
 namespace {
 
 using proto::RpcCode;
