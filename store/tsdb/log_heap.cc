@@ -75,9 +75,8 @@ void LogHeap::Free(uint8_t* chunk) {
   FreeLocked(static_cast<uint64_t>(chunk - region_->data()) / kPage, order);
 }
 
-void LogHeap::LeaveToPageCache(const uint8_t* chunk) {
-  region_->LeaveToPageCache(static_cast<uint64_t>(chunk - region_->data()),
-                            kPage << reinterpret_cast<const ChunkHeader*>(chunk)->order);
+void LogHeap::LeaveToPageCache(const uint8_t* from, uint64_t length) {
+  region_->LeaveToPageCache(static_cast<uint64_t>(from - region_->data()), length);
 }
 
 void LogHeap::LeaveToPageCache() {

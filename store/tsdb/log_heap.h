@@ -39,8 +39,8 @@ class LogHeap {
   /// A zeroed chunk whose header is written (magic last). Null when there is no room.
   uint8_t* Allocate(ChunkHeader header);
   void Free(uint8_t* chunk);
-  /// A chunk that is full, or all: see Region::LeaveToPageCache.
-  void LeaveToPageCache(const uint8_t* chunk);
+  /// Bytes of a chunk, or all: see Region::LeaveToPageCache.
+  void LeaveToPageCache(const uint8_t* from, uint64_t length);
   void LeaveToPageCache();
   uint64_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
 

@@ -14,6 +14,7 @@ namespace {
 constexpr uint32_t kLengthBits = 28;
 constexpr uint32_t kLengthMask = (1U << kLengthBits) - 1;
 constexpr size_t kRecordHead = 8;
+constexpr size_t kLeaveStep = 8192;
 
 uint64_t ChunkBytes(const uint8_t* chunk) {
   return LogHeap::kPage << reinterpret_cast<const ChunkHeader*>(chunk)->order;
@@ -50,8 +51,9 @@ const uint8_t* RowLog::Append(RecordType type, std::span<const uint8_t> payload)
                        0};
     uint8_t* chunk = heap_->Allocate(header);
     if (chunk == nullptr) return nullptr;
-    if (!chunks_.empty()) heap_->LeaveToPageCache(chunks_.back());
+    if (!chunks_.empty()) heap_->LeaveToPageCache(left_, static_cast<uint64_t>(end_ - left_));
     chunks_.push_back(chunk);
+    left_ = chunk;
     at_ = chunk + sizeof(ChunkHeader);
     end_ = chunk + ChunkBytes(chunk);
     bytes_ += ChunkBytes(chunk);
@@ -65,6 +67,10 @@ const uint8_t* RowLog::Append(RecordType type, std::span<const uint8_t> payload)
   __atomic_store_n(reinterpret_cast<uint32_t*>(record), word, __ATOMIC_RELEASE);
   at_ += need;
   ++records_;
+  if (static_cast<size_t>(at_ - left_) >= kLeaveStep) {
+    heap_->LeaveToPageCache(left_, static_cast<uint64_t>(at_ - left_));
+    left_ = at_;
+  }
   return record + kRecordHead;
 }
 
@@ -72,7 +78,7 @@ void RowLog::Clear() {
   // The first chunk goes first: a log without its beginning is never taken for one.
   for (uint8_t* chunk : chunks_) heap_->Free(chunk);
   chunks_.clear();
-  at_ = end_ = nullptr;
+  at_ = end_ = left_ = nullptr;
   bytes_ = 0;
   records_ = 0;
 }
@@ -88,6 +94,7 @@ uint64_t RowLog::Adopt(std::vector<uint8_t*> chunks,
   size_t c = 0;
   bool damaged = false;
   for (; c < chunks_.size() && !damaged; ++c) {
+    left_ = chunks_[c];
     at_ = chunks_[c] + sizeof(ChunkHeader);
     end_ = chunks_[c] + ChunkBytes(chunks_[c]);
     bytes_ += ChunkBytes(chunks_[c]);

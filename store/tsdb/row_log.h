@@ -57,6 +57,7 @@ class RowLog {
   uint32_t records_ = 0;  // each record's checksum knows its number
   uint8_t* at_ = nullptr;
   uint8_t* end_ = nullptr;
+  uint8_t* left_ = nullptr;  // up to here pages of the last chunk were left to the page cache
   uint64_t bytes_ = 0;
   std::vector<uint8_t*> chunks_;
 };
