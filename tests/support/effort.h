@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-namespace picket::testing {
+namespace picket {
 
 /// `rounds`, or a quarter of them under a sanitizer, where each takes many times as long. The rounds
 /// of a random test differ, so fewer of them are a smaller sample, not another test.
@@ -13,4 +13,4 @@ constexpr int Rounds(int rounds) {
 #endif
 }
 
-}  // namespace picket::testing
+}  // namespace picket

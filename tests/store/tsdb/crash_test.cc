@@ -153,7 +153,7 @@ TEST_F(DamageTest, FlippedBitsAreNamedAndCostOnlyTheirPart) {
   const size_t all = Samples(story_.naive);
   size_t noticed = 0, rounds = 0;
   for (const auto& [name, bytes] : whole_) {
-    for (int round = 0; round < picket::testing::Rounds(60); ++round) {
+    for (int round = 0; round < Rounds(60); ++round) {
       Restore();
       std::string damaged = bytes;
       const size_t at = rng() % Used(bytes);
@@ -180,7 +180,7 @@ TEST_F(DamageTest, FlippedBitsAreNamedAndCostOnlyTheirPart) {
 
 TEST_F(DamageTest, TornAndGarbledFilesNeverCrash) {
   Rng rng(22);
-  for (int round = 0; round < picket::testing::Rounds(120); ++round) {
+  for (int round = 0; round < Rounds(120); ++round) {
     Restore();
     for (const auto& [name, bytes] : whole_) {
       std::string damaged = bytes;
