@@ -5,7 +5,11 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <climits>
+#include <clocale>
 #include <cmath>
+#include <cwchar>
+#include <cwctype>
 #include <functional>
 #include <map>
 
@@ -143,12 +147,30 @@ std::string Title(std::string s) {
   return s;
 }
 
-std::string Cased(std::string s, bool upper) {
-  for (char& c : s) {
-    if (upper && c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-    if (!upper && c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+// Letters of every script; bytes that are not UTF-8 stay.
+std::string Cased(const std::string& s, bool upper) {
+  static const locale_t unicode = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (unicode == nullptr) return s;
+  const locale_t before = ::uselocale(unicode);
+  std::string out;
+  std::mbstate_t reading{}, writing{};
+  for (size_t i = 0; i < s.size();) {
+    wchar_t c = 0;
+    const size_t n = std::mbrtowc(&c, s.data() + i, s.size() - i, &reading);
+    if (n == 0 || n > s.size() - i) {
+      out += s[i++];
+      reading = {};
+      continue;
+    }
+    char bytes[MB_LEN_MAX];
+    const auto letter = static_cast<wchar_t>(upper ? std::towupper(static_cast<wint_t>(c))
+                                                   : std::towlower(static_cast<wint_t>(c)));
+    const size_t m = std::wcrtomb(bytes, letter, &writing);
+    out.append(m > sizeof bytes ? s.data() + i : bytes, m > sizeof bytes ? n : m);
+    i += n;
   }
-  return s;
+  ::uselocale(before);
+  return out;
 }
 
 // host:port -> host; what is no address stays as it is.

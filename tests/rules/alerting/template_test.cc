@@ -37,6 +37,7 @@ TEST(AlertTemplate, ExpandsWhatRuleFilesUse) {
            Case{"plain", "plain"},
            {"{{ printf \"%+d|% d|%#x|%U|%v|%d\" 5 5 255 65 nil nil }}",
             "+5| 5|0xff|U+0041|<nil>|%!d(<nil>)"},
+           {"{{ toUpper \"aé\\xffz\" | toLower }}{{ toUpper \"äб\" }}", "aé\xffzÄБ"},
            {"{{ index \"abc\" 1 }} {{ 1_000 }}", "98 1000"},
            {"{{ range query \"x\" | sortByLabel \"i\" }}{{ . }}{{ end }}",
             "{map[i:a] 1.5}{map[i:b] 2}"},
