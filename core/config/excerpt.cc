@@ -160,6 +160,15 @@ std::string HideRanges(std::string_view line, int number,
   return out;
 }
 
+/// Where a long line is shown from, so that the column is in view; not inside a character.
+size_t WindowStart(std::string_view line, int column) {
+  const auto place = static_cast<size_t>(std::max(column, 1)) - 1;
+  if (place < kMaxColumns) return 0;
+  size_t from = std::min(place - kMaxColumns / 2, line.size());
+  while (from < line.size() && (static_cast<unsigned char>(line[from]) & 0xc0) == 0x80) ++from;
+  return from;
+}
+
 }  // namespace
 
 bool LooksSecret(std::string_view key) {
@@ -187,13 +196,13 @@ std::string MaskedExcerpt(const Source& source, Place at,
     const std::string line = masker.Line(HideRanges(raw, n, secrets));
     if (n < at.line - 1) continue;
     if (n != at.line && Trim(line).empty()) continue;
-    std::string shown = line.substr(0, kMaxColumns);
-    if (line.size() > kMaxColumns) shown += "...";
+    const size_t from = n == at.line ? WindowStart(line, at.column) : 0;
+    std::string shown = (from > 0 ? "..." : "") + line.substr(from, kMaxColumns);
+    if (line.size() > from + kMaxColumns) shown += "...";
     out += fmt::format("{:>{}} | {}\n", n, width, shown);
     if (n != at.line) continue;
-    std::string pad;
-    for (int c = 1; c < at.column && c <= static_cast<int>(kMaxColumns); ++c) {
-      const size_t i = static_cast<size_t>(c) - 1;
+    std::string pad(from > 0 ? 3 : 0, ' ');
+    for (size_t i = from; i + 1 < static_cast<size_t>(at.column) && i < from + kMaxColumns; ++i) {
       const auto byte = i < raw.size() ? static_cast<unsigned char>(raw[i]) : ' ';
       if ((byte & 0xc0) != 0x80) pad += byte == '\t' ? '\t' : ' ';
     }

@@ -189,9 +189,11 @@ void RuleManager::SaveLocked(UnixMs now_ms) {
       for (const auto& [labels, a] : r.alert->alerts())
         state.alerts.push_back({g->config().file, g->config().name, r.config.alert, a});
     }
-  if (const Status saved = SaveState(options_.state_path, state); !saved)
+  uint64_t held = 0;
+  if (const Status saved = SaveState(options_.state_path, state);
+      !saved && save_log_.Allow(held, 60'000))
     log::Error("Alert state could not be saved; a restart now would begin alerts anew",
-               {{"error", saved.error().ToString()}});
+               {{"error", saved.error().ToString()}, {"messages_held_back", held}});
 }
 
 std::vector<GroupStatus> RuleManager::Groups() const {

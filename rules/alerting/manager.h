@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/log.h"
 #include "core/base/telemetry.h"
 #include "rules/alerting/group.h"
 
@@ -76,6 +77,7 @@ class RuleManager {
   bool restored_ = false;
   uint64_t saved_fingerprint_ = 0;
   UnixMs saved_ms_ = 0;
+  log::RateLimit save_log_;
   std::shared_ptr<Counter> evaluations_, failures_, missed_;
   std::shared_ptr<Gauge> seconds_;
 };

@@ -120,6 +120,7 @@ struct SloEngine::Impl {
   std::unique_ptr<FixedRow> row;
   std::vector<Objective> objectives;
   UnixMs due_ms = 0;
+  log::RateLimit commit_log;
 };
 
 SloEngine::SloEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -288,10 +289,11 @@ UnixMs SloEngine::Evaluate(UnixMs now_ms) {
   impl_->due_ms = now_ms + kEvery.count();
   if (impl_->objectives.empty()) return INT64_MAX;
   for (auto& o : impl_->objectives) impl_->Count(o, now_ms);
-  if (const auto saved = impl_->ledger->Commit(); !saved)
+  uint64_t held = 0;
+  if (const auto saved = impl_->ledger->Commit(); !saved && impl_->commit_log.Allow(held, 60'000))
     log::Error(
         "The error-budget ledger could not be written; it stays in memory and is tried again",
-        {{"error", saved.error().ToString()}});
+        {{"error", saved.error().ToString()}, {"messages_held_back", held}});
   for (auto& o : impl_->objectives) impl_->Tell(o, now_ms);
   impl_->row->Commit(now_ms);
   return impl_->due_ms;

@@ -223,6 +223,9 @@ class Target(http.server.ThreadingHTTPServer):
         self.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
+    def handle_error(self, *_):
+        pass  # an agent was killed
+
 
 class Load(threading.Thread):
     """Writes CRI log lines and pushes spans; remembers what it wrote and what was acknowledged."""

@@ -211,6 +211,18 @@ TEST(Load, AFaultShowsThreeLinesAndACaret) {
             "1 error, 0 warnings\n");
 }
 
+TEST(Load, AFaultFarInALongLineIsInView) {
+  std::string line = "{labels: {a: '" + std::string(400, 'x') + "'}, floors: many, open: true}";
+  Loaded l = Read(line + "\n");
+  const std::string text = l.Text();
+  const size_t shown = text.find("   1 | ..."), caret = text.find('^');
+  ASSERT_NE(shown, text.npos) << text;
+  ASSERT_NE(caret, text.npos);
+  const size_t below = caret - text.rfind('\n', caret) - 1;
+  const std::string_view row = std::string_view(text).substr(shown);
+  EXPECT_TRUE(row.substr(below).starts_with("many,")) << text;
+}
+
 TEST(Load, LenientTurnsWhatIsMissingIntoWarningsThatNameIt) {
   Loaded l = Read("consul_sd_configs: []\nhttp2: false\n", WithEnv({}, true));
   EXPECT_FALSE(l.diagnostics.HasErrors());
