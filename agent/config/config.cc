@@ -12,7 +12,6 @@
 namespace picket::agent {
 namespace {
 
-
 bool IsHostPort(std::string_view text) {
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return false;
@@ -168,6 +167,7 @@ void Declare(config::Object<RootConfig>& o) {
   o.Check(CheckNameSchemes);
   o.Check([](const RootConfig& c, config::Reporter& r) {
     std::vector<std::string> known;
+    known.reserve(c.exporters.signals.size());
     for (const auto& [name, signal] : c.exporters.signals) known.push_back(name);
     for (size_t i = 0; i < c.rules.canaries.size(); ++i)
       for (const std::string& name : c.rules.canaries[i].signals) {

@@ -271,6 +271,7 @@ void Destinations::Stop(Duration within) {
 std::vector<collectors::logs::Destination> Destinations::LogDestinations() const {
   std::lock_guard lock(mutex_);
   std::vector<collectors::logs::Destination> out;
+  out.reserve(loki_.size());
   for (const LokiEntry& e : loki_) out.push_back({e.destination->name(), e.destination});
   return out;
 }

@@ -2,6 +2,8 @@
 #include "exporters/otlp/batcher.h"
 
 #include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 namespace picket::exporters::otlp {
 

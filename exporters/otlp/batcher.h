@@ -31,8 +31,7 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
 
  private:
   struct Waiter {
-    Waiter(net::asio::any_io_executor where, spool::Outgoing o)
-        : out(o), settled(std::move(where)) {
+    Waiter(const net::asio::any_io_executor& where, spool::Outgoing o) : out(o), settled(where) {
       settled.expires_at(net::asio::steady_timer::time_point::max());
     }
     spool::Outgoing out;  ///< its body lives while Send waits, that is, until `gone`

@@ -16,7 +16,6 @@ using proto::VarintSize;
 using proto::WireType;
 using proto::WriteFixed64;
 using proto::Writer;
-using proto::WriteRaw;
 using proto::WriteTag;
 using proto::WriteVarint;
 

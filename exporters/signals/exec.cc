@@ -60,6 +60,7 @@ struct Child {
 std::vector<char*> Environment(std::vector<std::string>& storage, const Command& command) {
   for (const auto& [name, value] : command.env) storage.push_back(name + "=" + value);
   std::vector<char*> out;
+  out.reserve(storage.size());
   for (std::string& s : storage) out.push_back(s.data());
   for (char** e = environ; *e != nullptr; ++e) {
     const std::string_view name = std::string_view(*e).substr(0, std::string_view(*e).find('='));
@@ -95,6 +96,7 @@ Result<Child> Start(const Command& command) {
   child.output = Fd(out[0]);
   const Fd child_out(out[1]);
   std::vector<char*> argv;
+  argv.reserve(command.argv.size() + 1);
   for (const std::string& a : command.argv) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
   std::vector<std::string> storage;
