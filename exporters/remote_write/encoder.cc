@@ -130,17 +130,20 @@ class Encoder::ChunkMaker {
     chunk.head = request.substr(0, begin);
     chunk.samples = builder_.samples();
     std::string parts;
-    const auto part = [&](size_t from, size_t to) {
-      char size[10];
-      parts.append(size, proto::WriteVarint(size, to - from));
-      parts += series.substr(from, to - from);
-      chunk.tails += to - from;
+    const auto size = [&](size_t n) {
+      char varint[10];
+      parts.append(varint, proto::WriteVarint(varint, n));
     };
     size_t at = 0;
     for (size_t i = 0; i < values_.size(); ++i) {
-      part(at, values_[i]);
-      part(values_[i] + tail_.size(), ends_[i]);
+      const auto before = series.substr(at, values_[i] - at);
       at = ends_[i];
+      const size_t from = values_[i] + tail_.size();
+      const auto behind = series.substr(from, at - from);
+      size(before.size());
+      size(behind.size());
+      parts.append(before).append(behind);
+      chunk.tails += before.size() + behind.size();
     }
     parts.append(kStep, '\0');         // see Copy
     chunk.parts = std::string(parts);  // no larger than it must be
@@ -156,14 +159,21 @@ class Encoder::ChunkMaker {
     return chunk;
   }
 
-  /// Takes the part at `from`. Reads and writes whole steps: up to kStep bytes behind either end.
+  /// Whole steps: reads and writes up to kStep bytes too many.
   static constexpr size_t kStep = 16;
-  static char* Copy(const char*& from, char* to) {
-    uint64_t size = static_cast<uint8_t>(*from++);
-    if (size >= 128) from = proto::ReadVarint(from - 1, from + 9, size);
-    for (size_t i = 0; i < size; i += kStep) std::memcpy(to + i, from + i, kStep);
-    from += size;
-    return to + size;
+  static void Copy(char* to, const char* from, size_t size) {
+    std::memcpy(to, from, kStep);
+    if (size <= kStep) return;
+    std::memcpy(to + kStep, from + kStep, kStep);
+    for (size_t i = 2 * kStep; i < size; i += kStep) std::memcpy(to + i, from + i, kStep);
+  }
+  static size_t Size(const char*& from) {
+    const auto byte = static_cast<uint8_t>(*from++);
+    if (byte < 128) [[likely]]
+      return byte;
+    uint64_t size = 0;
+    from = proto::ReadVarint(from - 1, from + 9, size);
+    return size;
   }
 
  private:
@@ -208,9 +218,13 @@ std::string_view Encoder::FillIn(const Chunk& chunk, const SampleRow& row) {
   const char* from = chunk.parts.data();
   const double* const values = row.values.data() + chunk.first;
   for (size_t i = 0; i < chunk.samples; ++i) {
-    to = ChunkMaker::Copy(from, to);
-    to = tail.Write(to, chunk.index.empty() ? values[i] : row.values[chunk.index[i]]);
-    to = ChunkMaker::Copy(from, to);
+    const size_t before = ChunkMaker::Size(from);
+    const size_t behind = ChunkMaker::Size(from);
+    ChunkMaker::Copy(to, from, before);
+    to = tail.Write(to + before, chunk.index.empty() ? values[i] : row.values[chunk.index[i]]);
+    if (behind != 0) ChunkMaker::Copy(to, from + before, behind);
+    to += behind;
+    from += before + behind;
   }
   return {buffer.get(), size};
 }

@@ -75,7 +75,7 @@ class Encoder {
   struct Chunk {
     std::string head;   ///< symbols
     std::string parts;  ///< for each series what stands before its value and what behind its time
-    size_t tails = 0;   ///< bytes of `parts` as they are in the request
+    size_t tails = 0;   ///< bytes of them without their sizes
     uint32_t samples = 0;
     std::vector<uint32_t> index;  ///< in the row; empty when they are [first, first + samples)
     uint32_t first = 0;
