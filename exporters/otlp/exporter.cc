@@ -191,6 +191,9 @@ void OtlpExporter::Stop(Duration within) {
   stopping.WaitFor(within + std::chrono::seconds(5));
   for (auto& d : impl_->destinations) d.batcher->Close();
   impl_->tasks->Stop();
+  // Doors may hold this exporter for a moment longer: what they bring now is told to come back, and
+  // an exporter made anew can open the queue.
+  impl_->spool->Close();
 }
 
 std::vector<OtlpExporter::State> OtlpExporter::Read() const {

@@ -40,7 +40,8 @@ class OtlpExporter final : public SpanSink {
   Admission OnSpans(const SpanSlab& slab) override;
 
   void Start();
-  /// Sends on until the queue is empty or the time is over. What is left stays in a durable spool.
+  /// Sends on until the queue is empty or the time is over. What is left stays in a durable spool,
+  /// which another exporter may open from then on; OnSpans says kRetry.
   void Stop(Duration within);
 
   struct State {

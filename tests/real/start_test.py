@@ -132,10 +132,17 @@ def reload_and_stop(folder):
     os.kill(picket.process.pid, signal.SIGHUP)
     wait("a good file is taken", lambda: picket.status()["config"]["last_reload_ok"])
 
+    # Changed settings of the backend are taken with its queue, while spans come in.
+    config["exporters"]["otlp"][0]["timeout"] = "3s"
+    picket.configure(config)
+    reply = urllib.request.urlopen(urllib.request.Request(picket.url("/-/reload"), b"", method="POST"), timeout=20)
+    assert reply.status == 200 and picket.status()["queues"][-1]["queued"] == len(pusher.acknowledged), picket.status()["queues"]
+    assert pusher.push(5), "spans are not taken after the reload"
+
     # SIGTERM with a backlog: it tries for as long as it may, then says what waits and where.
     assert picket.process.stop(30) == 0
     said = [l for l in picket.log().splitlines() if "waits on disk for the next start" in l]
-    assert len(said) == 1 and "queued=10" in said[0] and "unit=spans" in said[0], picket.log()[-2000:]
+    assert len(said) == 1 and f"queued={len(pusher.acknowledged)}" in said[0] and "unit=spans" in said[0], picket.log()[-2000:]
 
     # A second SIGTERM ends at once; nothing is lost.
     picket.configure({**config, "node": {"shutdown_timeout": "5m"}})

@@ -136,6 +136,28 @@ TEST_F(DestinationsTest, AQueueWhoseDestinationWasRenamedIsKeptAndNamedAndSentUn
   EXPECT_TRUE(backend.WaitFor("")) << "what waited is sent";
 }
 
+TEST_F(DestinationsTest, ARemovedOtlpBackendIsNamedWithWhatItHasNotGot) {
+  Start(dir_);
+  const std::string away = "{name: a, endpoint: \"http://127.0.0.1:1\"}";
+  const std::string other = "{name: b, endpoint: \"http://127.0.0.1:2\"}";
+  Apply("  otlp: [" + away + ", " + other + "]\n");
+  // ResourceSpans { ScopeSpans { Span { name } } }
+  const auto bytes = std::make_shared<const std::string>("\x0a\x07\x12\x05\x12\x03\x2a\x01x");
+  const auto sinks = destinations_->SpanSinks();
+  ASSERT_EQ(sinks.size(), 1U);
+  ASSERT_EQ(sinks[0]->OnSpans({bytes, 1}).verdict, Admission::Verdict::kAccepted);
+  Apply("  otlp: [" + other + "]\n");
+  const auto left = destinations_->Leftovers();
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(left[0].path, dir_ + "/spool/otlp/cursor-a");
+  EXPECT_EQ(left[0].items, 1U);
+  Apply("  otlp: [" + away + ", " + other + "]\n");
+  EXPECT_TRUE(destinations_->Leftovers().empty()) << "it is sent again under its old name";
+  Apply("  otlp: []\n");
+  ASSERT_EQ(destinations_->Leftovers().size(), 1U);
+  EXPECT_EQ(destinations_->Leftovers()[0].path, dir_ + "/spool/otlp") << "the whole queue is left";
+}
+
 TEST_F(DestinationsTest, AQueueInWhichNothingWaitsIsRemoved) {
   Backend backend(runtime_);
   Start(dir_);
