@@ -92,8 +92,8 @@ int RunAgent(const char* config_path, bool lenient) {
   // A few arenas for a few threads: with one for each thread freed memory would stay with whoever
   // freed it.
   mallopt(M_ARENA_MAX, 2);
-  // Bodies of a few hundred kilobytes come and go: to map and clear their pages each time costs more
-  // than to handle them. Tables that stay are mapped, so that what they outgrow is given back.
+  // Bodies of a few hundred kilobytes come and go: to map and clear their pages each time costs
+  // more than to handle them. Tables that stay are mapped, so that what they outgrow is given back.
   mallopt(M_MMAP_THRESHOLD, 1 << 20);
   mallopt(M_TRIM_THRESHOLD, 2 << 20);
   Loaded loaded = LoadConfig(config_path, {lenient, {}});
