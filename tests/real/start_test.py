@@ -104,9 +104,15 @@ def reload_and_stop(folder):
               "collectors": {"otlp": {"http": f"127.0.0.1:{otlp}", "grpc": "", "span_metrics": {"enabled": False}}},
               "exporters": {"otlp": [{"name": "t", "endpoint": f"http://127.0.0.1:{tempo.port}", "retry": {"max_backoff": "1s"}}]}}
     picket = agent_story.Picket(folder, config)
-    pusher = Pusher(otlp)
     tempo.down()
     picket.start()
+    try:
+        reload_and_stop_of(picket, config, tempo, Pusher(otlp))
+    finally:
+        picket.process.kill()
+
+
+def reload_and_stop_of(picket, config, tempo, pusher):
     good = picket.path.read_text()
 
     # A backend that is not there is named with its error; the agent is ready all the same.
