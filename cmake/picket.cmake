@@ -111,7 +111,8 @@ function(picket_test name)
     set(P_TIMEOUT 300)
   endif()
   add_test(NAME ${name} COMMAND ${name}_test --gtest_brief=1 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${P_TIMEOUT} LABELS "${P_LABELS}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${P_TIMEOUT} LABELS "${P_LABELS}"
+    ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp")
 endfunction()
 
 # picket_fuzz(exposition SOURCES fuzz_exposition.cc DEPS collectors_scrape CORPUS dir): libFuzzer target fuzz_exposition.
