@@ -93,6 +93,9 @@ TEST_F(Host, ReadsTheRecordedTree) {
       {"node_filesystem_mount_info{device=\"/dev/sda1\", major=\"254\", minor=\"1\", "
        "mountpoint=\"/\"}",
        1},
+      {"node_filesystem_mount_info{device=\"/dev/sda1\", major=\"254\", minor=\"7\", "
+       "mountpoint=\"/\"}",
+       1},
       {"node_scrape_collector_success{collector=\"diskstats\"}", 1},
   };
   for (const auto& [series, value] : expected) EXPECT_DOUBLE_EQ(Of(series), value) << series;
