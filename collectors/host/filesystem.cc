@@ -110,8 +110,14 @@ class Filesystems final : public Part {
   void TellMount(Row& row, const Mount& m) {
     const std::string shown = Stripped(m.mountpoint);
     if (mounts_exclude_.Excludes(shown) || types_exclude_.Excludes(m.type)) return;
-    if (!seen_.insert(m.device + '\0' + shown + '\0' + m.type).second) return;
+    // Two mounts on one another show the upper one's figures once, and both numbers.
+    const bool first = seen_.insert(m.device + '\0' + shown + '\0' + m.type).second;
+    const bool numbered =
+        seen_.insert(m.device + '\0' + shown + '\0' + m.major + ':' + m.minor).second;
+    if (!first && !numbered) return;
     const Result<struct statvfs> st = guard_.Ask(rootfs_ + shown);
+    if (st && numbered) row.Tell(kMountInfo, {m.device, m.major, m.minor, shown}, 1);
+    if (!first) return;
     const std::string error = st ? "" : st.error().message();
     const auto tell = [&](const Family& family, double value) {
       row.Tell(family, {m.device, shown, m.type, error}, value);
@@ -126,7 +132,6 @@ class Filesystems final : public Part {
     tell(kFiles, static_cast<double>(st->f_files));
     tell(kFilesFree, static_cast<double>(st->f_ffree));
     tell(kPurgeable, 0);
-    row.Tell(kMountInfo, {m.device, m.major, m.minor, shown}, 1);
   }
 
   /// The path as the host has it, where its root is mounted elsewhere.
