@@ -94,7 +94,8 @@
   }
 
   function slos(s) {
-    const windows = [...new Set(s.slos.flatMap((o) => Object.keys(o.burn)))];
+    const seconds = (w) => parseFloat(w) * { s: 1, m: 60, h: 3600, d: 86400, w: 604800 }[w.at(-1)];
+    const windows = [...new Set(s.slos.flatMap((o) => Object.keys(o.burn)))].sort((a, b) => seconds(a) - seconds(b));
     table(section('slos', s.slos.length > 0), [
       ['SLO', '', (o) => el('span', null, o.name, el('span', {class: 'quiet'}, o.service ? `  ${o.service}` : ''))],
       ['objective', 'n', (o) => `${+(100 * o.objective).toFixed(4)} %`],
