@@ -87,7 +87,7 @@
         el('h3', null, c.name, pill(c.verdict), c.signal_state ? pill(`signal ${c.signal_state}`, c.signal_state) : null),
         el('div', {class: 'quiet'}, c.reason || ''),
         el('div', {class: 'meter', title: 'evidence'}, el('i', {class: kind, style: `width:${100 * share}%`})),
-        el('div', {class: 'quiet'}, `ln E ${c.log_e.toFixed(2)} of ${c.threshold.toFixed(2)} needed to act`),
+        el('div', {class: 'quiet'}, `ln E ${c.signal_state ? 'now ' : ''}${c.log_e.toFixed(2)}, ${c.threshold.toFixed(2)} ${c.signal_state ? 'was' : 'is'} needed to act`),
         el('table', null, el('tr', null, el('th', null, ''), el('th', {class: 'n'}, 'requests'), el('th', {class: 'n'}, 'errors'), el('th', {class: 'n'}, 'rate')),
           side('canary', c.canary), side('baseline', c.baseline)));
     }));
