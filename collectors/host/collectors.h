@@ -14,7 +14,8 @@
 namespace picket::collectors::host {
 
 /// One part. Threads: one at a time; may block on the kernel.
-/// Errors: what keeps the part from telling anything; what concerns one device or line is left out.
+/// Errors: what keeps the part from telling anything; kUnsupported where the host does not have
+/// what the part tells of. What concerns one device or line is left out.
 class Part {
  public:
   virtual ~Part() = default;
@@ -22,15 +23,33 @@ class Part {
   virtual Status Tell(Row& row) = 0;
 };
 
+std::unique_ptr<Part> MakeArp(const HostConfig& config);
+std::unique_ptr<Part> MakeBonding(const HostConfig& config);
+std::unique_ptr<Part> MakeConntrack(const HostConfig& config);
 std::unique_ptr<Part> MakeCpu(const HostConfig& config);
 std::unique_ptr<Part> MakeDisks(const HostConfig& config);
+std::unique_ptr<Part> MakeDmi(const HostConfig& config);
+std::unique_ptr<Part> MakeEntropy(const HostConfig& config);
+std::unique_ptr<Part> MakeFilefd(const HostConfig& config);
 std::unique_ptr<Part> MakeFilesystems(const HostConfig& config);
+std::unique_ptr<Part> MakeKernelHung(const HostConfig& config);
 std::unique_ptr<Part> MakeLoad(const HostConfig& config);
 std::unique_ptr<Part> MakeMemory(const HostConfig& config);
+std::unique_ptr<Part> MakeNetClass(const HostConfig& config);
+std::unique_ptr<Part> MakeNetstat(const HostConfig& config);
 std::unique_ptr<Part> MakeNetwork(const HostConfig& config);
+std::unique_ptr<Part> MakeOsRelease(const HostConfig& config);
 std::unique_ptr<Part> MakePressure(const HostConfig& config);
+std::unique_ptr<Part> MakeSchedstat(const HostConfig& config);
+std::unique_ptr<Part> MakeSelinux(const HostConfig& config);
+std::unique_ptr<Part> MakeSockstat(const HostConfig& config);
+std::unique_ptr<Part> MakeSoftnet(const HostConfig& config);
 std::unique_ptr<Part> MakeStat(const HostConfig& config);
+std::unique_ptr<Part> MakeTime(const HostConfig& config);
+std::unique_ptr<Part> MakeTimex(const HostConfig& config);
+std::unique_ptr<Part> MakeUdpQueues(const HostConfig& config);
 std::unique_ptr<Part> MakeUname(const HostConfig& config);
+std::unique_ptr<Part> MakeVmstat(const HostConfig& config);
 
 /// The enabled ones, by name.
 std::vector<std::unique_ptr<Part>> MakeParts(const HostConfig& config);

@@ -6,7 +6,6 @@
 namespace picket::collectors::host {
 namespace {
 
-
 constexpr std::string_view kEnabled = "Whether this part is collected.";
 
 template <class T>
@@ -56,6 +55,31 @@ void Declare(config::Object<StatConfig>& o) {
   o.Field("softirq", &StatConfig::softirq, "Whether soft interrupts are told by vector.");
 }
 
+void Declare(config::Object<NetstatConfig>& o) {
+  o.Field("enabled", &NetstatConfig::enabled, kEnabled);
+  Pattern(o, "fields", &NetstatConfig::fields, "Fields to tell, as Protocol_Field.");
+}
+
+void Declare(config::Object<VmstatConfig>& o) {
+  o.Field("enabled", &VmstatConfig::enabled, kEnabled);
+  Pattern(o, "fields", &VmstatConfig::fields, "Fields to tell.");
+}
+
+void Declare(config::Object<NetClassConfig>& o) {
+  o.Field("enabled", &NetClassConfig::enabled, kEnabled);
+  Pattern(o, "ignored_devices", &NetClassConfig::ignored_devices, "Devices to leave out.");
+  o.Field("ignore_invalid_speed", &NetClassConfig::ignore_invalid_speed,
+          "Whether a speed the device does not know is left out rather than told as negative.");
+}
+
+void Declare(config::Object<ArpConfig>& o) {
+  o.Field("enabled", &ArpConfig::enabled, kEnabled);
+  Pattern(o, "device_exclude", &ArpConfig::device_exclude, "Devices to leave out; empty is none.");
+  o.Field("netlink", &ArpConfig::netlink,
+          "Whether the kernel is asked over netlink, which knows IPv6 neighbours too, rather than "
+          "/proc/net/arp.");
+}
+
 void Declare(config::Object<HostConfig>& o) {
   o.Doc("The node's own health, under node_exporter's names.");
   o.Field("enabled", &HostConfig::enabled, "Whether the host is watched.");
@@ -77,6 +101,24 @@ void Declare(config::Object<HostConfig>& o) {
   o.Field("stat", &HostConfig::stat, "Boot time, forks, interrupts, processes.");
   o.Field("uname", &HostConfig::uname, "The kernel's name for itself.");
   o.Field("pressure", &HostConfig::pressure, "Pressure stall information.");
+  o.Field("netstat", &HostConfig::netstat, "Counters of IP, ICMP, TCP and UDP.");
+  o.Field("sockstat", &HostConfig::sockstat, "Sockets by protocol and state.");
+  o.Field("softnet", &HostConfig::softnet, "Packets processed, dropped and squeezed by processor.");
+  o.Field("udp_queues", &HostConfig::udp_queues, "Bytes waiting in UDP queues.");
+  o.Field("conntrack", &HostConfig::conntrack, "The connection tracking table.");
+  o.Field("arp", &HostConfig::arp, "Neighbours by network device.");
+  o.Field("netclass", &HostConfig::netclass, "State and properties of network devices.");
+  o.Field("bonding", &HostConfig::bonding, "Bonded network devices.");
+  o.Field("vmstat", &HostConfig::vmstat, "Paging and out-of-memory kills.");
+  o.Field("filefd", &HostConfig::filefd, "File descriptors in use.");
+  o.Field("entropy", &HostConfig::entropy, "Random bits there are.");
+  o.Field("schedstat", &HostConfig::schedstat, "Scheduler run and wait time by processor.");
+  o.Field("kernel_hung", &HostConfig::kernel_hung, "Tasks the kernel found hung.");
+  o.Field("time", &HostConfig::time, "The clock, its zone and its source.");
+  o.Field("timex", &HostConfig::timex, "How well the clock is synchronised.");
+  o.Field("os", &HostConfig::os, "The operating system's name and version.");
+  o.Field("dmi", &HostConfig::dmi, "The machine's make, from its firmware.");
+  o.Field("selinux", &HostConfig::selinux, "Whether SELinux is on.");
 }
 
 }  // namespace picket::collectors::host

@@ -34,6 +34,28 @@ struct NetworkConfig {
   bool enabled = true;
   std::string device_exclude;
 };
+struct NetstatConfig {
+  bool enabled = true;
+  std::string fields =
+      "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)|"
+      "TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)|"
+      "Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)|"
+      "Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$";
+};
+struct VmstatConfig {
+  bool enabled = true;
+  std::string fields = "^(oom_kill|pgpg|pswp|pg.*fault).*";
+};
+struct NetClassConfig {
+  bool enabled = true;
+  std::string ignored_devices = "^$";
+  bool ignore_invalid_speed = false;
+};
+struct ArpConfig {
+  bool enabled = true;
+  std::string device_exclude;
+  bool netlink = true;
+};
 struct StatConfig {
   bool enabled = true;
   bool softirq = false;
@@ -55,6 +77,12 @@ struct HostConfig {
   FilesystemConfig filesystem;
   NetworkConfig netdev;
   StatConfig stat;
+  NetstatConfig netstat;
+  VmstatConfig vmstat;
+  NetClassConfig netclass;
+  ArpConfig arp;
+  Switch sockstat, softnet, udp_queues, conntrack, bonding, filefd, entropy, schedstat, kernel_hung;
+  Switch time, timex, os, dmi, selinux;
 };
 
 void Declare(config::Object<Switch>& o);
@@ -63,6 +91,10 @@ void Declare(config::Object<DiskConfig>& o);
 void Declare(config::Object<FilesystemConfig>& o);
 void Declare(config::Object<NetworkConfig>& o);
 void Declare(config::Object<StatConfig>& o);
+void Declare(config::Object<NetstatConfig>& o);
+void Declare(config::Object<VmstatConfig>& o);
+void Declare(config::Object<NetClassConfig>& o);
+void Declare(config::Object<ArpConfig>& o);
 void Declare(config::Object<HostConfig>& o);
 
 }  // namespace picket::collectors::host

@@ -14,6 +14,8 @@ class Filter {
  public:
   static Result<Filter> Compile(const std::string& pattern);
   bool Excludes(std::string_view name) const;
+  /// As a pattern of what to take in: an empty one finds everything.
+  bool Finds(std::string_view name) const { return !regex_ || Excludes(name); }
 
  private:
   struct Regex;

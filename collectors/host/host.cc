@@ -43,7 +43,8 @@ HostReader::Outcome HostReader::Collect(UnixMs timestamp_ms) {
   for (const auto& part : parts_) {
     const Duration begun = clock_.Steady();
     const Status status = part->Tell(row_);
-    if (!status) outcome.errors.emplace(part->name(), status.error().ToString());
+    if (!status && status.error().kind() != ErrorKind::kUnsupported)
+      outcome.errors.emplace(part->name(), status.error().ToString());
     row_.Tell(kSuccess, {part->name()}, status ? 1 : 0);
     row_.Tell(kDuration, {part->name()},
               static_cast<double>((clock_.Steady() - begun).count()) / 1e9);

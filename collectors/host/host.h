@@ -29,7 +29,7 @@ class HostReader {
 
   struct Outcome {
     size_t series = 0;
-    std::map<std::string, std::string> errors;  ///< by part
+    std::map<std::string, std::string> errors;  ///< by part; not where the host has no such thing
   };
   /// Reads everything and appends one row at this time.
   Outcome Collect(UnixMs timestamp_ms);

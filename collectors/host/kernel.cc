@@ -5,6 +5,7 @@
 #include <array>
 #include <unordered_map>
 
+#include "collectors/host/attributes.h"
 #include "collectors/host/collectors.h"
 #include "collectors/host/file.h"
 #include "core/base/strings.h"
@@ -104,9 +105,8 @@ class Pressure final : public Part {
         {}};
     // A kernel without pressure information is no failure of ours; one without irq accounting is
     // usual.
-    if (const Status status = TellFile(row, cpu_, &cpu, nullptr); !status) {
-      return status.error().kind() == ErrorKind::kNotFound ? Status() : status;
-    }
+    if (const Status status = TellFile(row, cpu_, &cpu, nullptr); !status)
+      return Fail(OrNoData(status.error()));
     PICKET_TRY(TellFile(row, io_, &io, &io_full));
     PICKET_TRY(TellFile(row, memory_, &memory, &memory_full));
     static_cast<void>(TellFile(row, irq_, nullptr, &irq_full).has_value());
@@ -207,19 +207,5 @@ std::unique_ptr<Part> MakePressure(const HostConfig& config) {
 }
 std::unique_ptr<Part> MakeStat(const HostConfig& config) { return std::make_unique<Stat>(config); }
 std::unique_ptr<Part> MakeUname(const HostConfig&) { return std::make_unique<Uname>(); }
-
-std::vector<std::unique_ptr<Part>> MakeParts(const HostConfig& c) {
-  std::vector<std::unique_ptr<Part>> parts;
-  if (c.cpu.enabled) parts.push_back(MakeCpu(c));
-  if (c.diskstats.enabled) parts.push_back(MakeDisks(c));
-  if (c.filesystem.enabled) parts.push_back(MakeFilesystems(c));
-  if (c.loadavg.enabled) parts.push_back(MakeLoad(c));
-  if (c.meminfo.enabled) parts.push_back(MakeMemory(c));
-  if (c.netdev.enabled) parts.push_back(MakeNetwork(c));
-  if (c.pressure.enabled) parts.push_back(MakePressure(c));
-  if (c.stat.enabled) parts.push_back(MakeStat(c));
-  if (c.uname.enabled) parts.push_back(MakeUname(c));
-  return parts;
-}
 
 }  // namespace picket::collectors::host

@@ -21,7 +21,7 @@ std::string FullKey(const Family* family, std::string_view key) {
 }  // namespace
 
 bool Row::SameAs(const Slot& slot, const Family& family,
-                 std::initializer_list<std::string_view> values) const {
+                 std::span<const std::string_view> values) const {
   if (slot.family != &family || slot.told) return false;
   const char* p = slot.key.data();
   const char* const end = p + slot.key.size();
@@ -35,7 +35,7 @@ bool Row::SameAs(const Slot& slot, const Family& family,
   return p == end;
 }
 
-void Row::Tell(const Family& family, std::initializer_list<std::string_view> values, double value) {
+void Row::Tell(const Family& family, std::span<const std::string_view> values, double value) {
   if (next_ < slots_.size() && !reordered_ && slots_[next_].id != kNoSeries &&
       SameAs(slots_[next_], family, values)) {
     slots_[next_].told = true;
@@ -45,7 +45,7 @@ void Row::Tell(const Family& family, std::initializer_list<std::string_view> val
   TellElsewhere(family, values, value);
 }
 
-void Row::TellElsewhere(const Family& family, std::initializer_list<std::string_view> values,
+void Row::TellElsewhere(const Family& family, std::span<const std::string_view> values,
                         double value) {
   if (!reordered_) Reindex();
   std::string key;
@@ -72,7 +72,7 @@ void Row::Reindex() {
   for (size_t i = 0; i < next_; ++i) order_.push_back(i);
 }
 
-SeriesId Row::Intern(const Family& family, std::initializer_list<std::string_view> values) {
+SeriesId Row::Intern(const Family& family, std::span<const std::string_view> values) {
   LabelsBuilder labels(common_);
   labels.Set(kMetricName, family.name);
   size_t i = 0;

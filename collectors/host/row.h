@@ -2,6 +2,7 @@
 #pragma once
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -28,7 +29,10 @@ class Row {
       : intake_(intake), source_(source), common_(std::move(common)) {}
 
   /// Shape: as many values as the family has labels; the second time in a turn is ignored.
-  void Tell(const Family& family, std::initializer_list<std::string_view> values, double value);
+  void Tell(const Family& family, std::initializer_list<std::string_view> values, double value) {
+    Tell(family, std::span(values.begin(), values.size()), value);
+  }
+  void Tell(const Family& family, std::span<const std::string_view> values, double value);
   /// Hands the turn over.
   void Commit(UnixMs now_ms);
   /// Ends every series with a marker.
@@ -47,10 +51,9 @@ class Row {
     bool told = false;
   };
   bool SameAs(const Slot& slot, const Family& family,
-              std::initializer_list<std::string_view> values) const;
-  void TellElsewhere(const Family& family, std::initializer_list<std::string_view> values,
-                     double value);
-  SeriesId Intern(const Family& family, std::initializer_list<std::string_view> values);
+              std::span<const std::string_view> values) const;
+  void TellElsewhere(const Family& family, std::span<const std::string_view> values, double value);
+  SeriesId Intern(const Family& family, std::span<const std::string_view> values);
   void Reindex();
 
   MetricIntake& intake_;

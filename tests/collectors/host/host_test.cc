@@ -24,6 +24,7 @@ HostConfig Recorded(const std::string& root) {
   config.sysfs = root + "/sys";
   config.udev_data = root + "/udev";
   config.stat.softirq = true;
+  config.arp.netlink = false;
   return config;
 }
 const std::string kRecorded = std::string(PICKET_SOURCE_DIR) + "/tests/data/host";
@@ -97,6 +98,14 @@ TEST_F(Host, ReadsTheRecordedTree) {
        "mountpoint=\"/\"}",
        1},
       {"node_scrape_collector_success{collector=\"diskstats\"}", 1},
+      {"node_arp_entries{device=\"eth0\"}", 1},
+      {"node_filefd_maximum", 1631329},
+      {"node_vmstat_oom_kill", 3},
+      {"node_netstat_TcpExt_ListenDrops", 2},
+      {"node_netstat_IpExt_InOctets", 6286396970},
+      {"node_netstat_Tcp_CurrEstab", 4},
+      {"node_softnet_processed_total{cpu=\"2\"}", 0x8e78},            // processor 1 is offline
+      {"node_scrape_collector_success{collector=\"schedstat\"}", 0},  // no such file: no failure
   };
   for (const auto& [series, value] : expected) EXPECT_DOUBLE_EQ(Of(series), value) << series;
   for (const auto& [series, value] : values) {
@@ -106,6 +115,8 @@ TEST_F(Host, ReadsTheRecordedTree) {
   }
   EXPECT_EQ(Of("node_disk_discards_completed_total{device=\"dm-0\"}"),
             -12345);  // an older kernel's line is shorter
+  EXPECT_EQ(Of("node_netstat_TcpExt_TW"), -12345);
+  EXPECT_EQ(Of("node_vmstat_allocstall"), -12345);
   EXPECT_EQ(Of("node_network_receive_nohandler_total{device=\"lo\"}"), -12345);
 }
 
