@@ -199,7 +199,7 @@
     graph = new Dygraph($('#chart'), rows, {
       labels: ['time', ...result.map((series) => seriesName(series.metric))], connectSeparatedPoints: true,
       legend: result.length > 12 ? 'never' : 'follow', labelsKMB: true, gridLineColor: quiet, axisLineColor: quiet, strokeWidth: 1.5,
-      digitsAfterDecimal: 4, highlightSeriesOpts: {strokeWidth: 2.5},
+      digitsAfterDecimal: 4, highlightSeriesOpts: {strokeWidth: 2.5}, axes: {x: {axisLabelWidth: 70}},
     });
   }
 
