@@ -10,7 +10,6 @@
 namespace picket::collectors::discovery {
 namespace {
 
-
 /// One * at most, in the last part of the path, and an ending that says how to read it.
 bool IsFilePattern(std::string_view path) {
   const auto ends = [&](std::string_view e) { return path.ends_with(e); };
@@ -34,11 +33,11 @@ void CheckFiles(const FileSdConfig& c, config::Reporter& r) {
 
 /// Prometheus' other kinds, so that a configuration that uses one is told by name.
 constexpr std::string_view kOther[] = {
-    "aws",   "azure",      "consul",      "digitalocean", "dns",      "docker",   "dockerswarm",
-    "ec2",   "ecs",        "elasticache", "eureka",       "gce",      "hetzner",  "http",
-    "ionos", "kubernetes", "kuma",        "lightsail",    "linode",   "marathon", "msk",
-    "nerve", "nomad",      "oci",         "openstack",    "outscale", "ovhcloud", "puppetdb",
-    "rds",   "scaleway",   "serverset",   "stackit",      "triton",   "uyuni",    "vultr"};
+    "aws",        "azure",     "consul",      "digitalocean", "dns",      "docker",   "dockerswarm",
+    "ec2",        "ecs",       "elasticache", "eureka",       "gce",      "hetzner",  "ionos",
+    "kubernetes", "kuma",      "lightsail",   "linode",       "marathon", "msk",      "nerve",
+    "nomad",      "oci",       "openstack",   "outscale",     "ovhcloud", "puppetdb", "rds",
+    "scaleway",   "serverset", "stackit",     "triton",       "uyuni",    "vultr"};
 
 }  // namespace
 
@@ -65,6 +64,7 @@ void Declare(config::Object<FileSdConfig>& o) {
 void Declare(config::Object<DiscoveryConfig>& o) {
   o.Field("static_configs", &DiscoveryConfig::static_configs, "Targets written down here.");
   o.Field("file_sd_configs", &DiscoveryConfig::file_sd_configs, "Targets from files.");
+  o.Field("http_sd_configs", &DiscoveryConfig::http_sd_configs, "Targets from an HTTP server.");
   for (const std::string_view kind : kOther) {
     o.Unsupported(std::string(kind) + "_sd_configs", fmt::format("discovery by {}", kind));
   }

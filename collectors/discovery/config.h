@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "collectors/discovery/http/config.h"
 #include "core/base/clock.h"
 #include "core/config/object.h"
 #include "core/model/labels.h"
@@ -26,6 +27,7 @@ struct FileSdConfig {
 struct DiscoveryConfig {
   std::vector<StaticConfig> static_configs;
   std::vector<FileSdConfig> file_sd_configs;
+  std::vector<HttpSdConfig> http_sd_configs;
 };
 
 void Declare(config::Object<StaticConfig>& o);

@@ -2,6 +2,7 @@
 #include "collectors/discovery/discoverer.h"
 
 #include "collectors/discovery/file.h"
+#include "collectors/discovery/http/http.h"
 
 namespace picket::collectors::discovery {
 namespace {
@@ -33,14 +34,15 @@ TargetGroup MakeGroup(const StaticConfig& config, std::string source) {
   return group;
 }
 
-std::vector<std::unique_ptr<Discoverer>> MakeDiscoverers(const DiscoveryConfig& config,
-                                                         const Clock& clock) {
-  std::vector<std::unique_ptr<Discoverer>> out;
+std::vector<std::shared_ptr<Discoverer>> MakeDiscoverers(const DiscoveryConfig& config,
+                                                         const Environment& environment) {
+  std::vector<std::shared_ptr<Discoverer>> out;
   if (!config.static_configs.empty())
-    out.push_back(std::make_unique<StaticDiscoverer>(config.static_configs));
-  for (const FileSdConfig& files : config.file_sd_configs) {
-    out.push_back(std::make_unique<FileDiscoverer>(files, clock));
-  }
+    out.push_back(std::make_shared<StaticDiscoverer>(config.static_configs));
+  for (const FileSdConfig& files : config.file_sd_configs)
+    out.push_back(std::make_shared<FileDiscoverer>(files, environment.clock));
+  for (const HttpSdConfig& http : config.http_sd_configs)
+    out.push_back(std::make_shared<HttpDiscoverer>(http, environment));
   return out;
 }
 

@@ -52,8 +52,10 @@ Status ScrapeManager::ApplyConfig(std::shared_ptr<const Config> config) {
         it != pools_.end()
             ? it->second
             : std::make_shared<Pool>(
-                  ScrapeEnvironment{deps_.runtime, deps_.intake, deps_.clock, buffers_}, tasks_,
-                  CountersOf(deps_, job.job_name), deps_.user_agent);
+                  ScrapeEnvironment{deps_.runtime, deps_.intake, deps_.clock, buffers_},
+                  discovery::Environment{deps_.runtime, deps_.clock, deps_.telemetry, job.job_name,
+                                         deps_.user_agent},
+                  tasks_, CountersOf(deps_, job.job_name));
     PICKET_ASSIGN(std::unique_ptr<Pool::Prepared> p, pool->Prepare(job, config->global));
     pools.emplace(job.job_name, pool);
     prepared.emplace_back(pool, std::move(p));

@@ -37,7 +37,8 @@ class ScrapeManager {
   explicit ScrapeManager(Dependencies dependencies);
   ~ScrapeManager();  ///< Stop(0)
 
-  /// Starts, changes and ends jobs. First discovery is done when it returns.
+  /// Starts, changes and ends jobs. What is written down or in files is discovered when it returns;
+  /// what is asked for over the network comes as it is answered.
   /// Errors: what cannot work of a job (an unreadable certificate); then nothing has changed.
   Status ApplyConfig(std::shared_ptr<const Config> config);
   /// Ends everything within `deadline`, without staleness markers: series go on when the agent

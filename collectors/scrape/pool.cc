@@ -7,7 +7,6 @@
 #include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/this_coro.hpp>
 
-#include "collectors/discovery/discoverer.h"
 #include "core/base/log.h"
 
 namespace picket::collectors::scrape {
@@ -50,15 +49,24 @@ std::shared_ptr<JobOptions> Options(const ScrapeConfig& job, const GlobalConfig&
 
 }  // namespace
 
-/// The discoverers of a job under one configuration, and the bell that ends their coroutine.
+/// The discoverers of a job under one configuration, and the bell that says that one of them has
+/// news or that they end.
 struct Pool::Discovery {
-  explicit Discovery(asio::any_io_executor executor) : where(std::move(executor)), bell(where) {}
+  Discovery(std::vector<std::shared_ptr<discovery::Discoverer>> all, config::Digest d,
+            asio::any_io_executor executor)
+      : digest(d), where(std::move(executor)), bell(where), discoverers(std::move(all)) {
+    for (const auto& one : discoverers) {
+      const Milliseconds every = one->poll_interval();
+      if (every.count() > 0 && (interval.count() == 0 || every < interval)) interval = every;
+    }
+  }
+  const config::Digest digest;
   asio::any_io_executor where;
   net::Bell bell;
   std::atomic<bool> ended{false};
   std::mutex mutex;  // guards discoverers while they are polled
-  std::vector<std::unique_ptr<discovery::Discoverer>> discoverers;
-  Milliseconds interval{0};  // 0: nothing changes by itself
+  const std::vector<std::shared_ptr<discovery::Discoverer>> discoverers;
+  Milliseconds interval{0};  // 0: nothing changes unless the bell rings
 
   bool Poll() {
     std::lock_guard lock(mutex);
@@ -66,14 +74,19 @@ struct Pool::Discovery {
     for (const auto& d : discoverers) changed |= d->Poll();
     return changed;
   }
+  void End() {
+    ended = true;
+    for (const auto& d : discoverers) d->End();
+    bell.Ring();
+  }
 };
 
-Pool::Pool(ScrapeEnvironment environment, net::Tasks& tasks, JobCounters counters,
-           std::string user_agent)
+Pool::Pool(ScrapeEnvironment environment, discovery::Environment discovery, net::Tasks& tasks,
+           JobCounters counters)
     : env_(environment),
+      discovery_env_(std::move(discovery)),
       tasks_(tasks),
       counters_(std::move(counters)),
-      user_agent_(std::move(user_agent)),
       local_(LocalAddresses::Read()) {}
 
 Pool::~Pool() = default;
@@ -85,6 +98,7 @@ Result<std::unique_ptr<Pool::Prepared>> Pool::Prepare(const ScrapeConfig& job,
   p->settings = Resolve(job, global);
   p->options = Options(job, global, p->settings);
   p->http = config::DigestOf(job.http);
+  p->discovery = config::DigestOf(job.discovery);
   p->rules_text = RulesText(job, p->settings);
   p->all = config::DigestOf(job).Add(config::DigestOf(global.defaults));
   std::lock_guard lock(mutex_);
@@ -93,7 +107,7 @@ Result<std::unique_ptr<Pool::Prepared>> Pool::Prepare(const ScrapeConfig& job,
   } else {
     // Each target keeps one connection.
     net::HttpClientOptions options;
-    options.user_agent = user_agent_;
+    options.user_agent = discovery_env_.user_agent;
     options.idle_per_origin = 2;
     options.idle_timeout = std::max<Milliseconds>(options.idle_timeout, 2 * p->settings.interval);
     auto client = std::make_shared<net::HttpClient>(env_.runtime, job.http, options);
@@ -108,13 +122,8 @@ Result<std::unique_ptr<Pool::Prepared>> Pool::Prepare(const ScrapeConfig& job,
 }
 
 void Pool::Apply(std::unique_ptr<Prepared> p) {
-  auto discovery = std::make_shared<Discovery>(env_.runtime.Next());
-  discovery->discoverers = discovery::MakeDiscoverers(p->job->discovery, env_.clock);
-  for (const auto& d : discovery->discoverers) {
-    const Milliseconds every = d->poll_interval();
-    if (every.count() > 0 && (discovery->interval.count() == 0 || every < discovery->interval))
-      discovery->interval = every;
-  }
+  std::shared_ptr<Discovery> discovery;
+  bool other = false;
   {
     std::lock_guard lock(mutex_);
     if (options_ && all_ == p->all) return;
@@ -124,26 +133,38 @@ void Pool::Apply(std::unique_ptr<Prepared> p) {
     job_ = std::move(p->job);
     settings_ = std::move(p->settings);
     options_ = std::move(p->options);
-    if (discovery_) {
-      discovery_->ended = true;
-      discovery_->bell.Ring();
+    other = !discovery_ || discovery_->digest != p->discovery;
+    if (other) {
+      if (discovery_) discovery_->End();
+      discovery_ =
+          std::make_shared<Discovery>(discovery::MakeDiscoverers(job_->discovery, discovery_env_),
+                                      p->discovery, env_.runtime.Next());
     }
-    discovery_ = discovery;
+    discovery = discovery_;
   }
   discovery->Poll();
   Sync(discovery);
-  if (discovery->interval.count() > 0)
+  if (!other) return;
+  bool rings = false;
+  for (const auto& d : discovery->discoverers) {
+    rings |= d->Start(tasks_, [weak = std::weak_ptr(discovery)] {
+      if (const auto alive = weak.lock()) alive->bell.Ring();
+    });
+  }
+  if (rings || discovery->interval.count() > 0)
     tasks_.Start(discovery->where, "target discovery", Discover(discovery));
 }
 
 asio::awaitable<void> Pool::Discover(std::shared_ptr<Discovery> discovery) {
   const std::shared_ptr<Pool> keep = shared_from_this();
+  const Duration wait = discovery->interval.count() > 0 ? Duration(discovery->interval)
+                                                        : Duration(std::chrono::hours(1));
   while (!discovery->ended) {
     // co_await never stands in a condition: see core/net/runtime.h.
-    const bool rung = co_await discovery->bell.Wait(discovery->interval);
-    if (rung) continue;
+    co_await discovery->bell.Wait(wait);
     const auto cancellation = co_await asio::this_coro::cancellation_state;
     if (cancellation.cancelled() != asio::cancellation_type::none) co_return;
+    if (discovery->ended) co_return;
     std::function<void()> poll = [keep, discovery] {
       if (discovery->Poll()) keep->Sync(discovery);
     };
@@ -221,10 +242,7 @@ std::map<uint64_t, Target> Pool::Build(const Discovery& discovery) {
 
 void Pool::End(TargetScraper::Ending ending) {
   std::lock_guard lock(mutex_);
-  if (discovery_) {
-    discovery_->ended = true;
-    discovery_->bell.Ring();
-  }
+  if (discovery_) discovery_->End();
   for (const auto& [hash, scraper] : scrapers_) scraper->End(ending);
   if (ending == TargetScraper::Ending::kRemoved) scrapers_.clear();
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "collectors/discovery/discoverer.h"
 #include "collectors/scrape/scraper.h"
 #include "core/config/digest.h"
 
@@ -15,8 +16,8 @@ namespace picket::collectors::scrape {
 /// One job: its discovery and its targets. Threads: all methods from any thread.
 class Pool : public std::enable_shared_from_this<Pool> {
  public:
-  Pool(ScrapeEnvironment environment, net::Tasks& tasks, JobCounters counters,
-       std::string user_agent);
+  Pool(ScrapeEnvironment environment, discovery::Environment discovery, net::Tasks& tasks,
+       JobCounters counters);
   ~Pool();
 
   /// Adopts settings; targets that stay go on. Errors: the HTTP settings cannot work; nothing has
@@ -25,7 +26,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     std::shared_ptr<const ScrapeConfig> job;
     JobSettings settings;
     std::shared_ptr<JobOptions> options;
-    config::Digest all, http;  ///< with their secrets
+    config::Digest all, http, discovery;  ///< with their secrets
     std::string rules_text;
   };
   Result<std::unique_ptr<Prepared>> Prepare(const ScrapeConfig& job,
@@ -48,9 +49,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::map<uint64_t, Target> Build(const Discovery& discovery);
 
   ScrapeEnvironment env_;
+  const discovery::Environment discovery_env_;
   net::Tasks& tasks_;
   const JobCounters counters_;
-  const std::string user_agent_;
   const LocalAddresses local_;
 
   mutable std::mutex mutex_;   // guards what follows

@@ -8,6 +8,7 @@
 
 #include "collectors/discovery/discoverer.h"
 #include "collectors/discovery/file.h"
+#include "tests/collectors/discovery/harness.h"
 
 namespace picket::collectors::discovery {
 namespace {
@@ -32,19 +33,13 @@ class Folder {
   std::string path_;
 };
 
-std::vector<std::string> Addresses(const Discoverer& d) {
-  std::vector<std::string> out;
-  for (const TargetGroup& group : d.groups()) {
-    for (const Labels& target : group.targets) out.emplace_back(target.Get("__address__"));
-  }
-  return out;
-}
-using Names = std::vector<std::string>;
-
 TEST(Static, GivesItsGroupsOnce) {
   DiscoveryConfig config;
   config.static_configs = {{{"a:1", "b:2"}, Labels({{"env", "dev"}})}, {{"c:3"}, {}}};
-  auto discoverers = MakeDiscoverers(config, SystemClock::Get());
+  net::Runtime runtime(1);
+  Telemetry telemetry;
+  const Environment environment{runtime, SystemClock::Get(), telemetry, "shop"};
+  auto discoverers = MakeDiscoverers(config, environment);
   ASSERT_EQ(discoverers.size(), 1u);
   EXPECT_TRUE(discoverers[0]->Poll());
   EXPECT_FALSE(discoverers[0]->Poll());
@@ -127,9 +122,9 @@ TEST(Config, ChecksPatterns) {
   EXPECT_FALSE(config::FromYaml<DiscoveryConfig>("file_sd_configs: [{files: ['a/*/b.yml']}]"));
   EXPECT_FALSE(config::FromYaml<DiscoveryConfig>("file_sd_configs: [{files: [a.txt]}]"));
   EXPECT_FALSE(config::FromYaml<DiscoveryConfig>("file_sd_configs: [{}]"));
-  const auto consul = config::FromYaml<DiscoveryConfig>("consul_sd_configs: [{server: a}]");
-  ASSERT_FALSE(consul);
-  EXPECT_NE(consul.error().message().find("consul"), std::string::npos);
+  const auto nomad = config::FromYaml<DiscoveryConfig>("nomad_sd_configs: [{server: a}]");
+  ASSERT_FALSE(nomad);
+  EXPECT_NE(nomad.error().message().find("nomad"), std::string::npos);
 }
 
 }  // namespace

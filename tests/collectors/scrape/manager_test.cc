@@ -325,6 +325,27 @@ TEST_F(Scraping, FollowsTargetFiles) {
   std::filesystem::remove_all(folder);
 }
 
+TEST_F(Scraping, FollowsTargetsFromAServer) {
+  Server directory(runtime);
+  const std::string targets = "[{\"targets\": [\"" + server.address() + "\"]}]";
+  directory.Say(targets, 200, "application/json");
+  const std::string keys = "  http_sd_configs: [{url: 'http://" + directory.address() +
+                           "/sd', refresh_interval: 20ms}]\n";
+  ASSERT_TRUE(Apply(keys, "'127.0.0.1:1'"));
+  ASSERT_TRUE(Reaches(Name("a"), "1"));
+  directory.Say("sorry", 503);
+  ASSERT_TRUE(intake.UntilTrue([&] { return !manager->DiscoveryErrors().empty(); }));
+  EXPECT_NE(manager->DiscoveryErrors()["shop"][0].find("503"), std::string::npos);
+  server.Say("a 7\n");
+  ASSERT_TRUE(Reaches(Name("a"), "7"));
+  // A reload that leaves discovery alone does not lose what was found, although nobody answers now.
+  ASSERT_TRUE(Apply(keys + "  metric_relabel_configs: [{target_label: z, replacement: eu}]\n",
+                    "'127.0.0.1:1'"));
+  ASSERT_TRUE(Reaches(Name("a{z=\"eu\"}"), "7"));
+  directory.Say("[]", 200, "application/json");
+  ASSERT_TRUE(Reaches(Name("a{z=\"eu\"}"), "stale"));
+}
+
 TEST_F(Scraping, ShowsDroppedTargets) {
   ASSERT_TRUE(
       Apply("  relabel_configs: [{source_labels: [__address__], regex: '.*:1', action: drop}]\n",
