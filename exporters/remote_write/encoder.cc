@@ -20,6 +20,7 @@ size_t TimeWidth(UnixMs t) { return proto::VarintSize(static_cast<uint64_t>(t));
 
 Encoder::Encoder(EncoderOptions options, Output output)
     : options_(std::move(options)), output_(std::move(output)), v2_(options_.v2) {
+  if (!options_.v2) book_.KeepWireLabels();
   options_.batches = std::clamp(options_.batches, 1U, spool::kLanes / 2);
   for (uint32_t i = 0; i < options_.batches; ++i)
     batches_.push_back(std::make_unique<Batch>(options_.v2));
@@ -90,35 +91,19 @@ uint32_t Encoder::OnRow(const SampleRow& row) {
     s.direct = row.series.size() >= options_.direct_samples;
     s.lane = s.direct ? DirectLane(row.source) : BatchLane(row.source);
   }
-  const bool direct = s.direct || row.series.size() >= options_.direct_samples;
-  if (direct || !v2()) {
-    if (s.layout != row.layout || s.v2 != v2() || s.time_width != TimeWidth(row.timestamp_ms))
-      MakePlan(s, row);
-    SendPlan(s, row);
-    return s.filtered;
-  }
-  const uint64_t before = row.series.size();
-  uint32_t sent = 0;
-  Batch& batch = *batches_[*s.lane];
-  std::lock_guard guard(batch.mutex);
-  for (size_t i = 0; i < row.series.size(); ++i) {
-    const SeriesBook::Series series = book_.Get(row.series[i]);
-    if (!series.live()) continue;
-    AddSample(batch, *s.lane, series, row.timestamp_ms, row.values[i]);
-    ++sent;
-  }
-  return static_cast<uint32_t>(before - sent);
+  const bool large = row.series.size() >= options_.direct_samples;
+  if (v2() && (s.direct || large)) return SendFromPlan(s, row);
+  return s.direct ? SendV1(s, row) : Gather(s, row);
 }
 
 /// Builds a request once and keeps of it what stays.
 class Encoder::ChunkMaker {
  public:
-  ChunkMaker(const SeriesBook& book, UnixMs timestamp_ms, bool v2)
-      : book_(book), timestamp_ms_(timestamp_ms), tail_(timestamp_ms), builder_(v2) {}
+  ChunkMaker(const SeriesBook& book, UnixMs timestamp_ms) : book_(book), tail_(timestamp_ms) {}
 
   uint32_t samples() const { return builder_.samples(); }
   void Add(SeriesBook::Series series, uint32_t index) {
-    values_.push_back(builder_.Add(book_, series, timestamp_ms_, 0));
+    values_.push_back(builder_.Add(book_, series, tail_, 0));
     ends_.push_back(builder_.series_bytes());
     index_.push_back(index);
   }
@@ -145,7 +130,7 @@ class Encoder::ChunkMaker {
       parts.append(before).append(behind);
       chunk.tails += before.size() + behind.size();
     }
-    parts.append(kStep, '\0');         // see Copy
+    parts.append(kCopyStep, '\0');     // CopyInSteps reads too far
     chunk.parts = std::string(parts);  // no larger than it must be
     chunk.first = index_.front();
     if (index_.back() - chunk.first + 1 != index_.size()) {
@@ -159,14 +144,6 @@ class Encoder::ChunkMaker {
     return chunk;
   }
 
-  /// Whole steps: reads and writes up to kStep bytes too many.
-  static constexpr size_t kStep = 16;
-  static void Copy(char* to, const char* from, size_t size) {
-    std::memcpy(to, from, kStep);
-    if (size <= kStep) return;
-    std::memcpy(to + kStep, from + kStep, kStep);
-    for (size_t i = 2 * kStep; i < size; i += kStep) std::memcpy(to + i, from + i, kStep);
-  }
   static size_t Size(const char*& from) {
     const auto byte = static_cast<uint8_t>(*from++);
     if (byte < 128) [[likely]]
@@ -178,9 +155,8 @@ class Encoder::ChunkMaker {
 
  private:
   const SeriesBook& book_;
-  const UnixMs timestamp_ms_;
   const RequestBuilder::SampleTail tail_;
-  RequestBuilder builder_;
+  RequestBuilder builder_{true};
   std::vector<size_t> values_, ends_;
   std::vector<uint32_t> index_;
 };
@@ -188,11 +164,10 @@ class Encoder::ChunkMaker {
 void Encoder::MakePlan(Source& s, const SampleRow& row) {
   plans_->Add();
   s.layout = row.layout;
-  s.v2 = v2();
   s.time_width = TimeWidth(row.timestamp_ms);
   s.chunks.clear();
   s.filtered = 0;
-  ChunkMaker maker(book_, row.timestamp_ms, s.v2);
+  ChunkMaker maker(book_, row.timestamp_ms);
   for (size_t i = 0; i < row.series.size(); ++i) {
     const SeriesBook::Series series = book_.Get(row.series[i]);
     if (!series.live()) {
@@ -211,7 +186,7 @@ std::string_view Encoder::FillIn(const Chunk& chunk, const SampleRow& row) {
   thread_local size_t capacity = 0;
   const RequestBuilder::SampleTail tail(row.timestamp_ms);
   const size_t size = chunk.head.size() + chunk.tails + chunk.samples * tail.size();
-  const size_t most = size + ChunkMaker::kStep + RequestBuilder::SampleTail::kMostBytes;
+  const size_t most = size + kCopyStep + RequestBuilder::SampleTail::kMostBytes;
   if (most > capacity) buffer.reset(new char[capacity = most + most / 4]);
   std::memcpy(buffer.get(), chunk.head.data(), chunk.head.size());
   char* to = buffer.get() + chunk.head.size();
@@ -220,36 +195,62 @@ std::string_view Encoder::FillIn(const Chunk& chunk, const SampleRow& row) {
   for (size_t i = 0; i < chunk.samples; ++i) {
     const size_t before = ChunkMaker::Size(from);
     const size_t behind = ChunkMaker::Size(from);
-    ChunkMaker::Copy(to, from, before);
+    CopyInSteps(to, from, before);
     to = tail.Write(to + before, chunk.index.empty() ? values[i] : row.values[chunk.index[i]]);
-    if (behind != 0) ChunkMaker::Copy(to, from + before, behind);
+    if (behind != 0) CopyInSteps(to, from + before, behind);
     to += behind;
     from += before + behind;
   }
   return {buffer.get(), size};
 }
 
-void Encoder::SendPlan(Source& s, const SampleRow& row) {
-  if (s.direct) {
-    for (const Chunk& chunk : s.chunks)
-      Emit(*s.lane, s.v2, chunk.samples, FillIn(chunk, row), kRow);
-    return;
+uint32_t Encoder::SendFromPlan(Source& s, const SampleRow& row) {
+  if (s.layout != row.layout || s.time_width != TimeWidth(row.timestamp_ms)) MakePlan(s, row);
+  std::unique_lock<std::mutex> guard;
+  if (!s.direct) {  // behind what is in its batch
+    Batch& batch = *batches_[*s.lane];
+    guard = std::unique_lock(batch.mutex);
+    FlushLocked(batch, *s.lane, kFull);
   }
-  Batch& batch = *batches_[*s.lane];
-  std::lock_guard guard(batch.mutex);
-  for (const Chunk& chunk : s.chunks) {
-    const uint32_t samples = chunk.samples;
-    if (samples >= options_.direct_samples || s.v2 || batch.builder.v2() ||
-        batch.builder.samples() + samples > options_.max_samples)
-      FlushLocked(batch, *s.lane, kFull);
-    if (samples >= options_.direct_samples || s.v2) {
-      Emit(*s.lane, s.v2, samples, FillIn(chunk, row), kRow);
+  for (const Chunk& chunk : s.chunks) Emit(*s.lane, true, chunk.samples, FillIn(chunk, row), kRow);
+  return s.filtered;
+}
+
+uint32_t Encoder::SendV1(const Source& s, const SampleRow& row) {
+  thread_local RequestBuilder builder(false);
+  builder.Clear();
+  const RequestBuilder::SampleTail tail(row.timestamp_ms);
+  uint32_t filtered = 0;
+  const auto send = [&] {
+    Emit(*s.lane, false, builder.samples(), builder.Finish(), kRow);
+    builder.Clear();
+  };
+  for (size_t i = 0; i < row.series.size(); ++i) {
+    const SeriesBook::Series series = book_.Get(row.series[i]);
+    if (!series.live()) {
+      ++filtered;
       continue;
     }
-    batch.builder.AddEncoded(FillIn(chunk, row), samples);
-    Pend(batch, samples);
-    if (batch.builder.samples() >= options_.max_samples) FlushLocked(batch, *s.lane, kFull);
+    builder.Add(book_, series, tail, row.values[i]);
+    if (builder.samples() == options_.max_samples) send();
   }
+  if (!builder.empty()) send();
+  return filtered;
+}
+
+uint32_t Encoder::Gather(const Source& s, const SampleRow& row) {
+  Batch& batch = *batches_[*s.lane];
+  std::lock_guard guard(batch.mutex);
+  uint32_t filtered = 0;
+  for (size_t i = 0; i < row.series.size(); ++i) {
+    const SeriesBook::Series series = book_.Get(row.series[i]);
+    if (series.live())
+      AddSample(batch, *s.lane, series, row.timestamp_ms, row.values[i]);
+    else
+      ++filtered;
+  }
+  if (row.series.size() - filtered >= options_.direct_samples) FlushLocked(batch, *s.lane, kRow);
+  return filtered;
 }
 
 uint32_t Encoder::OnTimed(SourceId source, std::span<const TimedSample> samples) {
@@ -274,17 +275,14 @@ uint32_t Encoder::OnTimed(SourceId source, std::span<const TimedSample> samples)
 
 void Encoder::AddSample(Batch& batch, uint16_t lane, SeriesBook::Series series, UnixMs t,
                         double v) {
-  if (batch.builder.v2() != v2() && batch.builder.empty()) batch.builder = RequestBuilder(v2());
-  batch.builder.Add(book_, series, t, v);
-  Pend(batch, 1);
+  if (batch.builder.v2() != v2()) FlushLocked(batch, lane, kFull);  // and goes over
+  batch.builder.Add(book_, series, RequestBuilder::SampleTail(t), v);
+  pending_.fetch_add(1, std::memory_order_relaxed);
+  if (batch.builder.samples() == 1) {
+    batch.deadline = options_.clock->Steady() + options_.deadline;
+    if (on_pending_) on_pending_(batch.deadline);
+  }
   if (batch.builder.samples() >= options_.max_samples) FlushLocked(batch, lane, kFull);
-}
-
-void Encoder::Pend(Batch& batch, uint32_t samples) {
-  pending_.fetch_add(samples, std::memory_order_relaxed);
-  if (batch.builder.samples() != samples) return;  // not the first
-  batch.deadline = options_.clock->Steady() + options_.deadline;
-  if (on_pending_) on_pending_(batch.deadline);
 }
 
 void Encoder::FlushLocked(Batch& batch, uint16_t lane, size_t cause) {
@@ -321,7 +319,19 @@ void Encoder::Emit(uint16_t lane, bool is_v2, uint32_t samples, std::string_view
   output_({is_v2 ? kRecordV2 : kRecordV1, lane, samples, body});
 }
 
-void Encoder::UseV1() { v2_.store(false, std::memory_order_relaxed); }
+void Encoder::UseV1() {
+  std::unique_lock lock(mutex_);
+  if (!v2()) return;
+  book_.KeepWireLabels();
+  for (const auto& source : sources_)
+    if (source) source->chunks = std::vector<Chunk>();
+  v2_.store(false, std::memory_order_relaxed);
+}
+
+size_t Encoder::memory_bytes() const {
+  std::shared_lock lock(mutex_);
+  return book_.memory_bytes();
+}
 
 std::vector<std::shared_ptr<const MetricMetadata>> Encoder::Families() const {
   std::shared_lock lock(mutex_);

@@ -38,13 +38,13 @@ struct EncodedRequest {
   std::string_view body;  ///< one Snappy block
 };
 
-/// Keeps, for each source, a template of its last row: the encoded request without values and
-/// times. A row of the same layout is written from it into memory that all sources of a thread
-/// share, and compressed. Rows below `direct_samples` are gathered into batches: in v1 by copying
-/// what the template gives, in v2 by numbering symbols anew (a table look-up a label text, no
-/// hash). Order: all rows of a source go to one lane, in order. Threads: as SampleSink; Flush from
-/// any. The output is called on the calling thread, one call at a time a lane. Cost: a shared lock
-/// a row; nothing a sample but the patch.
+/// v1: a row is written from the labels that the book keeps in wire form, a copy a label. v2: each
+/// source has a template of its last row, the encoded request without values and times; a row of
+/// the same layout is written from it. Both into memory that all sources of a thread share, which
+/// is then compressed. Rows below `direct_samples` are gathered into batches, for which v2 numbers
+/// symbols anew (a table look-up a label text, no hash). Order: all rows of a source go to one
+/// lane, in order. Threads: as SampleSink; Flush from any. The output is called on the calling
+/// thread, one call at a time a lane. Cost: a shared lock a row; nothing a sample but the copies.
 class Encoder {
  public:
   using Output = std::function<void(const EncodedRequest&)>;
@@ -69,9 +69,11 @@ class Encoder {
   bool v2() const { return v2_.load(std::memory_order_relaxed); }
   std::vector<std::shared_ptr<const MetricMetadata>> Families() const;
   uint64_t pending() const { return pending_.load(std::memory_order_relaxed); }
+  /// Of what is known of series, without templates and batches.
+  size_t memory_bytes() const;
 
  private:
-  /// The template of one request: what stays of it from row to row.
+  /// The template of one v2 request: what stays of it from row to row.
   struct Chunk {
     std::string head;   ///< symbols
     std::string parts;  ///< for each series what stands before its value and what behind its time
@@ -82,8 +84,7 @@ class Encoder {
   };
   class ChunkMaker;
   struct Source {
-    uint64_t layout = 0;
-    bool v2 = false;
+    uint64_t layout = 0;  // the rest up to `filtered`: of the template
     size_t time_width = 0;
     std::vector<Chunk> chunks;
     uint32_t filtered = 0;
@@ -101,9 +102,10 @@ class Encoder {
   void MakePlan(Source& s, const SampleRow& row);
   /// The request, in memory of this thread that is good until the next call on it.
   static std::string_view FillIn(const Chunk& chunk, const SampleRow& row);
-  void SendPlan(Source& s, const SampleRow& row);
+  uint32_t SendFromPlan(Source& s, const SampleRow& row);
+  uint32_t SendV1(const Source& s, const SampleRow& row);
+  uint32_t Gather(const Source& s, const SampleRow& row);
   void AddSample(Batch& batch, uint16_t lane, SeriesBook::Series series, UnixMs t, double v);
-  void Pend(Batch& batch, uint32_t samples);
   void FlushLocked(Batch& batch, uint16_t lane, size_t cause);
   void Emit(uint16_t lane, bool v2, uint32_t samples, std::string_view request, size_t cause);
   uint16_t BatchLane(SourceId id) const { return static_cast<uint16_t>(id % batches_.size()); }

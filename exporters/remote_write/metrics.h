@@ -14,6 +14,6 @@ inline constexpr MetricRow kRequestBytes{MetricRow::Kind::kCounter,
                                          "Bytes of requests before and after compression."};
 inline constexpr MetricRow kPlansBuilt{
     MetricRow::Kind::kCounter, "picket_remote_write_plans_built_total",
-    "Row templates made because the series of a source changed."};
+    "Row templates of protocol v2 made because the series of a source changed."};
 
 }  // namespace picket::exporters::remote_write

@@ -30,7 +30,11 @@ constexpr uint32_t kMetaType = 1, kMetaHelpRef = 3, kMetaUnitRef = 4;  // v2 Met
 
 size_t BytesFieldSize(size_t payload) { return 1 + VarintSize(payload) + payload; }
 
-size_t SampleSize(UnixMs t) { return 1 + 8 + 1 + VarintSize(static_cast<uint64_t>(t)); }
+/// A sample up to its value. Both protocols have it alike.
+char* WriteSampleHead(char* p, uint32_t number, size_t size) {
+  p = WriteVarint(WriteTag(p, number, WireType::kBytes), size);
+  return WriteTag(p, kSampleValue, WireType::kFixed64);
+}
 
 void Grow(std::string& s, size_t n) {
   // resize() would clear what is about to be written; capacity doubles by append's rule.
@@ -64,55 +68,53 @@ uint32_t RequestBuilder::Local(const SeriesBook& book, Symbol s) {
   return next_local_++;
 }
 
-size_t RequestBuilder::Add(const SeriesBook& book, SeriesBook::Series series, UnixMs timestamp_ms,
-                           double value) {
-  const size_t sample_size = SampleSize(timestamp_ms);
-  if (v2_)
-    AddV2(book, series, sample_size);
-  else
-    AddV1(book, series, sample_size);
-  // Both protocols end in tag, length, then the sample, except that v2's metadata follows.
-  char sample[32];
-  char* p = WriteTag(sample, v2_ ? kV2Samples : kV1Samples, WireType::kBytes);
-  p = WriteVarint(p, sample_size);
-  p = WriteTag(p, kSampleValue, WireType::kFixed64);
-  const size_t value_at = static_cast<size_t>(p - sample);
-  p = WriteFixed64(p, std::bit_cast<uint64_t>(value));
-  p = WriteTag(p, kSampleTime, WireType::kVarint);
-  p = WriteVarint(p, static_cast<uint64_t>(timestamp_ms));
-  const size_t at = series_.size() + value_at;
-  series_.append(sample, p);
-  if (v2_) series_.append(scratch_);
+size_t RequestBuilder::Add(const SeriesBook& book, SeriesBook::Series series,
+                           const SampleTail& tail, double value) {
   ++samples_;
-  return at;
+  return v2_ ? AddV2(book, series, tail, value) : AddV1(book, series, tail, value);
 }
 
-void RequestBuilder::AddV1(const SeriesBook& book, SeriesBook::Series series, size_t sample_size) {
-  size_t size = BytesFieldSize(sample_size);
-  book.ForEachLabel(series, [&](Symbol name, Symbol value) {
-    size += BytesFieldSize(BytesFieldSize(book.Text(name).size()) +
-                           BytesFieldSize(book.Text(value).size()));
+size_t RequestBuilder::AddV1(const SeriesBook& book, SeriesBook::Series series,
+                             const SampleTail& tail, double value) {
+  static_assert(SeriesBook::kReadAhead >= kCopyStep);
+  constexpr size_t kHeaders = 32;  // of the series and of the sample
+  const size_t begin = series_.size();
+  size_t value_at = 0;
+  const size_t most =
+      begin + kHeaders + book.most_wire_bytes() + kCopyStep + SampleTail::kMostBytes;
+  // Grows by doubling, and clears nothing.
+  series_.resize_and_overwrite(most, [&](char* const data, size_t) {
+    char* const header = data + begin;
+    char* labels = header + 1 + length_width_;
+    char* p = labels;
+    book.ForEachWireLabel(series, [&](std::string_view label) {
+      CopyInSteps(p, label.data(), label.size());
+      p += label.size();
+    });
+    const size_t sample_size = 1 + tail.size();
+    const size_t size = static_cast<size_t>(p - labels) + BytesFieldSize(sample_size);
+    if (const size_t width = VarintSize(size); width != length_width_) [[unlikely]] {
+      length_width_ = width;
+      std::memmove(header + 1 + width, labels, static_cast<size_t>(p - labels));
+      p = header + 1 + width + (p - labels);
+    }
+    WriteVarint(WriteTag(header, kV1TimeSeries, WireType::kBytes), size);
+    p = WriteSampleHead(p, kV1Samples, sample_size);
+    value_at = static_cast<size_t>(p - data);
+    return static_cast<size_t>(tail.Write(p, value) - data);
   });
-  Writer out(series_);
-  Grow(series_, size + 16);
-  out.PutHeader(kV1TimeSeries, size);
-  book.ForEachLabel(series, [&](Symbol n, Symbol v) {
-    const auto name = book.Text(n), value = book.Text(v);
-    out.PutHeader(kV1Labels, BytesFieldSize(name.size()) + BytesFieldSize(value.size()));
-    out.PutBytes(kLabelName, name);
-    out.PutBytes(kLabelValue, value);
-  });
+  return value_at;
 }
 
-// Leaves the metadata in scratch_, to stand behind the sample.
-void RequestBuilder::AddV2(const SeriesBook& book, SeriesBook::Series series, size_t sample_size) {
+size_t RequestBuilder::AddV2(const SeriesBook& book, SeriesBook::Series series,
+                             const SampleTail& tail, double value) {
   constexpr size_t kPair = 10;
   size_t packed = 0;
-  book.ForEachLabel(series, [&](Symbol name, Symbol value) {
+  book.ForEachLabel(series, [&](Symbol n, Symbol v) {
     if (refs_.size() - packed < kPair) refs_.resize(refs_.size() * 2 + kPair);
     char* p = refs_.data() + packed;
-    p = WriteVarint(p, Local(book, name));
-    p = WriteVarint(p, Local(book, value));
+    p = WriteVarint(p, Local(book, n));
+    p = WriteVarint(p, Local(book, v));
     packed = static_cast<size_t>(p - refs_.data());
   });
 
@@ -127,24 +129,24 @@ void RequestBuilder::AddV2(const SeriesBook& book, SeriesBook::Series series, si
       m = WriteVarint(WriteTag(m, kMetaUnitRef, WireType::kVarint), Local(book, known.unit));
   }
   const auto meta_size = static_cast<size_t>(m - meta);
+  const size_t sample_size = 1 + tail.size();
   const size_t size = BytesFieldSize(packed) + BytesFieldSize(sample_size) +
                       (meta_size > 0 ? BytesFieldSize(meta_size) : 0);
   Grow(series_, size + 16);
   Writer out(series_);
   out.PutHeader(kV2TimeSeries, size);
   out.PutBytes(kV2LabelRefs, {refs_.data(), packed});
-  scratch_.clear();
-  if (meta_size > 0) Writer(scratch_).PutBytes(kV2Metadata, {meta, meta_size});
+  char sample[12 + SampleTail::kMostBytes];
+  char* p = WriteSampleHead(sample, kV2Samples, sample_size);
+  const size_t value_at = series_.size() + static_cast<size_t>(p - sample);
+  series_.append(sample, tail.Write(p, value));
+  if (meta_size > 0) out.PutBytes(kV2Metadata, {meta, meta_size});
+  return value_at;
 }
 
 RequestBuilder::SampleTail::SampleTail(UnixMs timestamp_ms) {
   char* const p = WriteTag(time, kSampleTime, WireType::kVarint);
   time_size = static_cast<size_t>(WriteVarint(p, static_cast<uint64_t>(timestamp_ms)) - time);
-}
-
-void RequestBuilder::AddEncoded(std::string_view series, uint32_t samples) {
-  series_.append(series);
-  samples_ += samples;
 }
 
 std::string_view RequestBuilder::Finish(size_t* first_series) {

@@ -4,10 +4,27 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/proto/wire.h"
+
 namespace picket::exporters::remote_write {
 namespace {
 
 constexpr size_t kMostLabels = UINT16_MAX / 2;
+constexpr uint32_t kV1Labels = 1, kLabelName = 1, kLabelValue = 2;  // fields of v1
+
+size_t TextsSize(std::string_view name, std::string_view value) {
+  return proto::BytesFieldSize(kLabelName, name.size()) +
+         proto::BytesFieldSize(kLabelValue, value.size());
+}
+
+size_t WireLabelSize(std::string_view name, std::string_view value) {
+  return proto::BytesFieldSize(kV1Labels, TextsSize(name, value));
+}
+
+char* PutText(char* to, uint32_t number, std::string_view text) {
+  to = proto::WriteTag(to, number, proto::WireType::kBytes);
+  return proto::WriteRaw(proto::WriteVarint(to, text.size()), text);
+}
 
 uint64_t PairHash(Symbol name, Symbol value) {
   return (uint64_t{name} << 32 | value) * 0x9e3779b97f4a7c15ULL;
@@ -43,6 +60,7 @@ uint32_t SeriesBook::AcquirePair(std::string_view name, std::string_view value) 
     }
     pairs_[p] = {n, v, 0};
     by_symbols_.Insert(PairHash(n, v), p);
+    if (keep_wire_) WriteWireLabel(p);
   }
   ++pairs_[p].uses;
   return p;
@@ -52,9 +70,34 @@ void SeriesBook::ReleasePair(uint32_t p) {
   Pair& pair = pairs_[p];
   if (--pair.uses > 0) return;
   by_symbols_.Erase(PairHash(pair.name, pair.value), p);
+  if (keep_wire_) wire_dead_ += wire_[p].size;
   symbols_.Release(pair.name);
   if (pair.value != 0) symbols_.Release(pair.value);
   free_pairs_.push_back(p);
+}
+
+void SeriesBook::WriteWireLabel(uint32_t p) {
+  const std::string_view name = Text(pairs_[p].name), value = Text(pairs_[p].value);
+  const size_t size = WireLabelSize(name, value);
+  const size_t begin = wire_bytes_.size() - kReadAhead;
+  if (p >= wire_.size()) wire_.resize(pairs_.size());
+  wire_[p] = {static_cast<uint32_t>(begin), static_cast<uint32_t>(size)};
+  const size_t end = begin + size + kReadAhead;
+  if (end > wire_bytes_.capacity()) wire_bytes_.reserve(end + end / 8 + 1024);
+  wire_bytes_.resize(end);
+  char* to = wire_bytes_.data() + begin;
+  to = proto::WriteTag(to, kV1Labels, proto::WireType::kBytes);
+  to = proto::WriteVarint(to, TextsSize(name, value));
+  PutText(PutText(to, kLabelName, name), kLabelValue, value);
+}
+
+void SeriesBook::KeepWireLabels() {
+  keep_wire_ = true;
+  wire_dead_ = 0;
+  wire_ = {};
+  wire_bytes_ = std::vector<char>(kReadAhead);
+  for (uint32_t p = 0; p < pairs_.size(); ++p)
+    if (pairs_[p].uses > 0) WriteWireLabel(p);
 }
 
 std::string SeriesBook::FamilyKey(const MetricMetadata& m) {
@@ -107,6 +150,8 @@ void SeriesBook::Sweep() {
     family = {};
     free_families_.push_back(f);
   }
+  constexpr size_t kFew = 64 << 10;
+  if (wire_dead_ > kFew && wire_dead_ > wire_bytes_.size() / 2) KeepWireLabels();
 }
 
 void SeriesBook::Add(SeriesId id, const Labels& labels,
@@ -122,7 +167,12 @@ void SeriesBook::Add(SeriesId id, const Labels& labels,
   if (labels.empty() || labels.size() > kMostLabels) return;
   thread_local std::vector<uint32_t> pairs;
   pairs.clear();
-  for (const auto& pair : labels) pairs.push_back(AcquirePair(pair.name, pair.value));
+  size_t wire_bytes = 0;
+  for (const auto& pair : labels) {
+    pairs.push_back(AcquirePair(pair.name, pair.value));
+    wire_bytes += WireLabelSize(pair.name, pair.value);
+  }
+  most_wire_bytes_ = std::max(most_wire_bytes_, wire_bytes);
   s.pairs_ = lists_.Add(pairs);
   s.family_ = AcquireFamily(metadata);
 }
@@ -134,6 +184,13 @@ void SeriesBook::Remove(SeriesId id) {
   removed_.push_back(s.pairs_);
   if (s.family_ < families_.size() && --families_[s.family_].uses == 0)
     removed_families_.push_back(s.family_);
+}
+
+size_t SeriesBook::memory_bytes() const {
+  return series_.capacity() * sizeof(Series) + lists_.memory_bytes() +
+         pairs_.capacity() * sizeof(Pair) + free_pairs_.capacity() * 4 +
+         by_symbols_.memory_bytes() + symbols_.memory_bytes() + wire_.capacity() * sizeof(Extent) +
+         wire_bytes_.capacity() + removed_.capacity() * 4;
 }
 
 std::vector<std::shared_ptr<const MetricMetadata>> SeriesBook::Families() const {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a destination knows of each series: its final labels as numbers of interned texts.
+// What a destination knows of each series: its final labels as numbers of interned texts, and for
+// v1 each label once as it stands on the wire.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -19,8 +20,8 @@ namespace picket::exporters::remote_write {
 using Symbol = SymbolId;
 
 /// Series by id, labels relabelled once when the series is first seen. A series costs 8 bytes and a
-/// byte or two a label; pairs and texts are shared. Threads: none of its own; readers and writers
-/// are kept apart by the owner.
+/// byte or two a label; pairs, texts and v1's labels are shared. Threads: none of its own; readers
+/// and writers are kept apart by the owner.
 class SeriesBook {
  public:
   SeriesBook();
@@ -57,6 +58,21 @@ class SeriesBook {
     return s.family_ < families_.size() ? families_[s.family_].meta : Meta();
   }
   std::string_view Text(Symbol s) const { return symbols_.Text(s); }
+
+  /// From now on every label is there in v1's wire form too.
+  void KeepWireLabels();
+  /// Calls fn(bytes) for each label of a live series, sorted by name: the field of a v1 TimeSeries
+  /// with its tag and length. May be read kReadAhead bytes too far. Only once they are kept.
+  template <class Fn>
+  void ForEachWireLabel(Series s, Fn&& fn) const {
+    lists_.ForEach(s.pairs_, [&](uint32_t p) {
+      fn(std::string_view(wire_bytes_.data() + wire_[p].begin, wire_[p].size));
+    });
+  }
+  static constexpr size_t kReadAhead = 16;
+  /// No series has more bytes of v1 labels.
+  size_t most_wire_bytes() const { return most_wire_bytes_; }
+
   /// Above every number in use.
   size_t SymbolCount() const { return symbols_.end_id(); }
   /// Frees the numbers of texts that no series has any more. Only while nobody remembers numbers: a
@@ -64,6 +80,8 @@ class SeriesBook {
   void Sweep();
   /// Series that left since the last sweep.
   size_t unswept() const { return removed_.size(); }
+  /// Without families.
+  size_t memory_bytes() const;
 
   /// Every family with a live series, for v1's metadata.
   std::vector<std::shared_ptr<const MetricMetadata>> Families() const;
@@ -80,7 +98,11 @@ class SeriesBook {
     uint32_t uses = 0;
     uint64_t added = 0;  // the latest of a name speaks for it
   };
+  struct Extent {
+    uint32_t begin = 0, size = 0;
+  };
   Symbol Intern(std::string_view text);
+  void WriteWireLabel(uint32_t pair);
   uint32_t AcquirePair(std::string_view name, std::string_view value);
   void ReleasePair(uint32_t pair);
   uint32_t AcquireFamily(const std::shared_ptr<const MetricMetadata>& metadata);
@@ -92,6 +114,12 @@ class SeriesBook {
   std::vector<uint32_t> free_pairs_;
   FlatIndex by_symbols_;  // pairs
   SymbolTable symbols_;
+  // v1's labels, written in turn. Those of pairs that left stay until they are half of all.
+  bool keep_wire_ = false;
+  std::vector<Extent> wire_;      // by pair
+  std::vector<char> wire_bytes_;  // and kReadAhead behind them
+  size_t wire_dead_ = 0;          // of wire_bytes_
+  size_t most_wire_bytes_ = 0;
   std::vector<Family> families_;
   std::vector<uint32_t> free_families_;
   std::unordered_map<std::string, uint32_t> by_metadata_;

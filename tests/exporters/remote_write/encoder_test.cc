@@ -410,6 +410,69 @@ TEST_P(EncoderTest, GoesOverToV1InTheMiddle) {
   }
 }
 
+TEST_P(EncoderTest, LabelsOfAnyLengthKeepTheirNeighboursWhole) {
+  for (const uint32_t direct : {1U, 100U}) {
+    sent_.clear();
+    Make({.direct_samples = direct});
+    std::vector<SeriesId> ids;
+    std::vector<double> values;
+    // Lengths around every step of copying and every width of a length, long ones beside short
+    // ones.
+    for (const size_t n :
+         {1,  2,  20'000, 3,  14, 15, 16, 17, 31,  32,  33,  47,  48,  49,     80,     90,
+          91, 92, 93,     94, 95, 96, 97, 98, 110, 120, 126, 127, 128, 16'300, 16'384, 5})
+      for (const char c : {'a', 'b'}) {
+        const auto id = static_cast<SeriesId>(ids.size());
+        Series(id, "m", {{"v", std::string(n, c)}});
+        ids.push_back(id);
+        values.push_back(static_cast<double>(n));
+      }
+    for (int k = 0; k < 2; ++k) Row(1, 1, kNow + k, ids, values);
+    const auto all = All();
+    ASSERT_EQ(all.size(), ids.size());
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const std::string text(static_cast<size_t>(values[i]), i % 2 == 0 ? 'a' : 'b');
+      const auto& got = all.at("__name__=m;v=" + text + ";");
+      ASSERT_EQ(got.size(), 2U);
+      EXPECT_EQ(got[1].value(), values[i]);
+      EXPECT_EQ(got[1].t, kNow + 1);
+    }
+  }
+}
+
+TEST_P(EncoderTest, RestartsOfPodsTakeNoMoreMemoryThanThePodsThatAreThere) {
+  constexpr SeriesId kSeries = 200, kPods = 20;
+  constexpr uint64_t kRestarts = 1'000, kSettled = 200;
+  Make({.direct_samples = 100});
+  size_t settled = 0, most = 0;
+  for (uint64_t restart = 0; restart < kRestarts; ++restart) {
+    const auto pod = static_cast<SourceId>(restart % kPods);
+    // Half of the label texts come and go with the pod, and no two pods' are equally long.
+    const std::string name = "pod-" + std::to_string(restart) + std::string(restart % 61, 'x');
+    std::vector<SeriesId> ids;
+    for (SeriesId i = 0; i < kSeries; ++i) {
+      const SeriesId id = pod * kSeries + i;
+      if (restart >= kPods) encoder_->OnSeriesGone(id);
+      Series(id, "m" + std::to_string(i),
+             {{"pod", name}, {"job", "a"}, {"path", name + "/" + std::to_string(i)}});
+      ids.push_back(id);
+    }
+    sent_.clear();
+    Row(pod, restart + 1, kNow + static_cast<UnixMs>(restart), ids,
+        std::vector<double>(kSeries, static_cast<double>(restart)));
+    ASSERT_EQ(sent_.size(), 1U);
+    const auto& series = sent_[0].request.series;
+    ASSERT_EQ(series.size(), kSeries);
+    for (const SeriesId i : {0U, kSeries - 1})
+      ASSERT_EQ(series[i].Key(), "__name__=m" + std::to_string(i) + ";job=a;path=" + name + "/" +
+                                     std::to_string(i) + ";pod=" + name + ";");
+    (restart < kSettled ? settled : most) =
+        std::max(restart < kSettled ? settled : most, encoder_->memory_bytes());
+  }
+  EXPECT_LE(most, settled + settled / 20);
+  for (SeriesId id = 0; id < kPods * kSeries; ++id) encoder_->OnSeriesGone(id);
+}
+
 TEST_P(EncoderTest, SourcesMayComeFromManyThreadsWhileSeriesComeAndGo) {
   Make({.max_samples = 100, .direct_samples = 30, .batches = 2});
   std::vector<std::thread> threads;
