@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
+#include <ranges>
 
 #include "agent/telemetry/exposition.h"
 #include "agent/version.h"
@@ -24,17 +24,6 @@ Bytes StoreShare(const agent::LimitsConfig& limits) {
 
 store::tsdb::TsdbConfig StoreConfig(const agent::LimitsConfig& limits) {
   return {limits.retention, StoreShare(limits), limits.series};
-}
-
-/// The files that standard output and error go to, under the names they have now.
-std::vector<std::string> OwnLogs() {
-  std::vector<std::string> out;
-  for (const char* stream : {"/proc/self/fd/1", "/proc/self/fd/2"}) {
-    std::error_code ec;
-    if (!std::filesystem::is_regular_file(stream, ec)) continue;
-    if (auto path = std::filesystem::read_symlink(stream, ec); !ec) out.push_back(path.string());
-  }
-  return out;
 }
 
 }  // namespace
@@ -85,13 +74,9 @@ Status Agent::Start(agent::Loaded loaded) {
       *runtime_, *hub_, *budget_, balances_, telemetry_, clock_, data_dir_, queues});
   rules_ = std::make_unique<RuleRunner>(
       RuleRunner::Needs{*store_, engine_, *hub_, *destinations_, clock_, telemetry_, data_dir_});
-  scrape_ = std::make_unique<collectors::scrape::ScrapeManager>(
-      collectors::scrape::ScrapeManager::Dependencies{*runtime_, *hub_, clock_, telemetry_,
-                                                      balances_,
-                                                      std::string("picket/") + agent::kVersion});
-  host_ =
-      std::make_unique<collectors::host::HostManager>(collectors::host::HostManager::Dependencies{
-          *runtime_, *hub_, clock_, telemetry_, balances_, node_name_});
+  const WayInNeeds needs{*runtime_,  *hub_,     *destinations_, *budget_, clock_,
+                         telemetry_, balances_, node_name_,     data_dir_};
+  for (const WayInEntry& entry : WaysIn()) ways_in_.push_back(entry.make(needs));
   // The port first: a second agent on the host is told before it touches anything.
   PICKET_TRY(StartServer(config));
   PICKET_TRY(ApplyRooms(config, std::move(plan)));
@@ -110,51 +95,7 @@ Status Agent::ApplyRooms(const agent::RootConfig& config, RuleRunner::Plan plan)
   // Ways out before ways in, so that nothing comes in without a place to go.
   PICKET_TRY(destinations_->Apply(config.exporters, config.ExternalLabels()));
   PICKET_TRY(rules_->Apply(config, std::move(plan), ExternalUrl()));
-  PICKET_TRY(scrape_->ApplyConfig(
-      std::make_shared<const collectors::scrape::Config>(config.collectors.scrape)));
-  host_->ApplyConfig(config.collectors.host);
-  PICKET_TRY(ApplyLogs(config));
-  return ApplyOtlp(config);
-}
-
-Status Agent::ApplyLogs(const agent::RootConfig& config) {
-  if (!logs_) {
-    if (config.collectors.logs.empty()) return {};
-    collectors::logs::Environment env;
-    env.balances = &balances_;
-    env.telemetry = &telemetry_;
-    env.intake = hub_.get();
-    env.budget = budget_.get();
-    env.folder = data_dir_.empty() ? "" : data_dir_ + "/logs";
-    env.own_logs = OwnLogs();
-    PICKET_ASSIGN(logs_, collectors::logs::LogCollector::Make(std::move(env)));
-  }
-  return logs_->ApplyConfig(config.collectors.logs, destinations_->LogDestinations());
-}
-
-Status Agent::ApplyOtlp(const agent::RootConfig& config) {
-  config::Digest settings;
-  if (config.collectors.otlp) settings = config::DigestOf(*config.collectors.otlp);
-  if (otlp_ && settings == otlp_settings_) {
-    otlp_->SetSinks(destinations_->SpanSinks());
-    return {};
-  }
-  if (otlp_) otlp_->Stop(std::chrono::seconds(2));
-  otlp_.reset();
-  otlp_settings_ = settings;
-  if (!config.collectors.otlp) return {};
-  otlp_ = std::make_unique<collectors::otlp::OtlpCollector>(
-      *config.collectors.otlp,
-      collectors::otlp::OtlpDeps{*runtime_, *hub_, telemetry_, balances_, budget_.get(), clock_});
-  otlp_->SetSinks(destinations_->SpanSinks());
-  if (auto started = otlp_->Start(); !started) {
-    otlp_.reset();
-    return Fail(std::move(started)
-                    .error()
-                    .Context("collectors.otlp")
-                    .Remedy("Stop what holds the address, or set collectors.otlp.grpc and .http to "
-                            "others; \"\" turns one off."));
-  }
+  for (const auto& way : ways_in_) PICKET_TRY(way->Apply(config));
   return {};
 }
 
@@ -169,17 +110,7 @@ Status Agent::StartServer(const agent::RootConfig& config) {
   sources.querier = store_.get();
   sources.engine = &engine_;
   sources.clock = &clock_;
-  sources.targets = [this](const agent::Params& params) {
-    const std::string_view state = params.Get("state");
-    const bool all = state.empty() || state == "any";
-    return scrape_->TargetsJson({all || state == "active", all || state == "dropped",
-                                 std::string(params.Get("scrapePool"))});
-  };
-  sources.target_labels = [this] {
-    std::vector<Labels> out;
-    for (auto& t : scrape_->Targets()) out.push_back(std::move(t.labels));
-    return out;
-  };
+  for (const auto& way : ways_in_) way->Offer(sources);
   sources.rules = [this](const agent::Params& params) { return RulesJson(params); };
   sources.alerts = [this] { return AlertsJson(); };
   sources.alertmanagers = [this] { return AlertmanagersJson(); };
@@ -360,11 +291,10 @@ void Agent::Stop(Duration within) {
   ready_ = false;
   const Duration until = clock_.Steady() + within;
   auto left = [&] { return std::max(Duration(0), until - clock_.Steady()); };
-  if (otlp_) otlp_->Stop(std::min<Duration>(left(), std::chrono::seconds(5)));
-  if (scrape_) scrape_->Stop(std::min<Duration>(left(), std::chrono::seconds(2)));
-  if (host_) host_->Stop(std::min<Duration>(left(), std::chrono::seconds(2)));
+  const auto last_first = std::views::reverse(ways_in_);
+  for (const auto& way : last_first) way->Stop(left());
   if (rules_) rules_->Stop();
-  if (logs_) logs_->Stop(left());
+  for (const auto& way : last_first) way->Drain(left());
   if (destinations_) destinations_->Stop(left());
   for (const Balance::Snapshot& s : balances_.Read())
     if (s.queued() > 0 && !data_dir_.empty())
@@ -379,10 +309,7 @@ void Agent::Stop(Duration within) {
   api_.reset();
   server_.reset();
   rules_.reset();
-  otlp_.reset();
-  scrape_.reset();
-  host_.reset();
-  logs_.reset();
+  while (!ways_in_.empty()) ways_in_.pop_back();
   destinations_.reset();
   tasks_.reset();
   if (runtime_) runtime_->Stop();

@@ -10,10 +10,7 @@
 #include "agent/wiring/destinations.h"
 #include "agent/wiring/metric_hub.h"
 #include "agent/wiring/rule_runner.h"
-#include "collectors/host/manager.h"
-#include "collectors/logs/collector.h"
-#include "collectors/otlp/otlp.h"
-#include "collectors/scrape/manager.h"
+#include "agent/wiring/ways_in/way_in.h"
 #include "core/net/http_server.h"
 
 namespace picket::wiring {
@@ -65,8 +62,6 @@ class Agent {
   Status Start(agent::Loaded loaded);
   Status OpenStore(const agent::RootConfig& config);
   Status ApplyRooms(const agent::RootConfig& config, RuleRunner::Plan plan);
-  Status ApplyOtlp(const agent::RootConfig& config);
-  Status ApplyLogs(const agent::RootConfig& config);
   Status StartServer(const agent::RootConfig& config);
   void Mount();
   void ExportMetrics();
@@ -92,11 +87,7 @@ class Agent {
   std::unique_ptr<MetricHub> hub_;
   rules::promql::Engine engine_;
   std::unique_ptr<Destinations> destinations_;
-  std::unique_ptr<collectors::scrape::ScrapeManager> scrape_;
-  std::unique_ptr<collectors::host::HostManager> host_;
-  std::unique_ptr<collectors::logs::LogCollector> logs_;
-  std::unique_ptr<collectors::otlp::OtlpCollector> otlp_;
-  config::Digest otlp_settings_;
+  std::vector<std::unique_ptr<WayIn>> ways_in_;  // fixed from Start to Stop
   std::unique_ptr<RuleRunner> rules_;
   std::unique_ptr<agent::PrometheusApi> api_;
   std::unique_ptr<net::HttpServer> server_;

@@ -21,23 +21,7 @@ using agent::HealthText;
 using agent::Json;
 using rules::alerting::AlertState;
 
-double Seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 double Seconds(Milliseconds d) { return static_cast<double>(d.count()) / 1000; }
-
-void AppendTargets(Json& j, const std::vector<collectors::scrape::TargetStatus>& targets) {
-  j.Key("targets").Open('[');
-  for (const auto& t : targets) {
-    j.Open('{').Field("pool", t.job).Field("url", t.url).Key("labels").Raw(t.labels.ToJson());
-    j.Field("health", collectors::scrape::HealthName(t.health))
-        .Field("last_error", t.last_error)
-        .Field("last_scrape_ms", t.last_scrape_ms);
-    j.Field("duration_seconds", Seconds(t.last_duration))
-        .Field("samples", t.samples)
-        .Field("series", t.series)
-        .Close('}');
-  }
-  j.Close(']');
-}
 
 void AppendQueues(Json& j, const BalanceBook& book) {
   j.Key("queues").Open('[');
@@ -124,20 +108,8 @@ std::string Agent::StatusJson() const {
       .Field("series", store.series)
       .Field("bytes", store.TotalBytes())
       .Close('}');
-  AppendTargets(j, scrape_->Targets());
-  j.Key("logs").Open('[');
-  if (logs_)
-    for (const auto& f : logs_->Files())
-      j.Open('{')
-          .Field("path", f.path)
-          .Field("size_bytes", f.size)
-          .Field("read_bytes", f.read_offset)
-          .Field("acked_bytes", f.acked_offset)
-          .Field("lag_bytes", f.lag_bytes)
-          .Field("lag_seconds", f.lag_seconds)
-          .Field("last_error", f.last_error)
-          .Close('}');
-  j.Close(']').Key("rules").Open('[');
+  for (const auto& way : ways_in_) way->AppendStatus(j);
+  j.Key("rules").Open('[');
   std::map<std::string, std::set<std::string>> slo_alerts;
   for (const auto& g : rules_->Groups())
     for (const auto& r : g.rules) {
@@ -195,25 +167,8 @@ std::string Agent::StatusJson() const {
 
 std::vector<std::string> Agent::Findings() const {
   std::vector<std::string> out;
-  const auto targets = scrape_->Targets();
-  if (!targets.empty()) out.push_back(fmt::format("scraping {} targets", targets.size()));
-  const auto host = host_->state();
-  bool watches_host = false;
-  {
-    std::lock_guard lock(mutex_);
-    watches_host = config_.collectors.host.enabled;
-  }
-  if (watches_host) out.push_back(fmt::format("watching this host ({})", node_name_));
-  for (const auto& [part, error] : host.errors)
-    out.push_back(fmt::format("! host {} cannot be read: {}", part, error));
-  for (const auto& [job, errors] : scrape_->DiscoveryErrors())
-    for (const std::string& e : errors)
-      out.push_back(fmt::format("! discovery of job {}: {}", job, e));
-  if (logs_) out.push_back(fmt::format("following {} log files", logs_->Files().size()));
-  if (otlp_ && otlp_->http_port() != 0)
-    out.push_back(fmt::format("taking traces over OTLP/HTTP on port {}", otlp_->http_port()));
-  if (otlp_ && otlp_->grpc_port() != 0)
-    out.push_back(fmt::format("taking traces over OTLP/gRPC on port {}", otlp_->grpc_port()));
+  for (const auto& way : ways_in_)
+    for (std::string& f : way->Findings()) out.push_back(std::move(f));
   size_t rules = 0;
   for (const auto& g : rules_->Groups()) rules += g.rules.size();
   if (rules > 0) out.push_back(fmt::format("evaluating {} rules", rules));

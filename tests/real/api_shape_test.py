@@ -3,6 +3,7 @@
 """The same prometheus.yml in Prometheus and in Picket: the query API answers in the same shapes, key by key and type by type, wrong
 requests get the same status, error type and words, and pages of rule groups follow each other alike."""
 import json
+import subprocess
 import time
 import urllib.error
 import urllib.parse
@@ -81,8 +82,9 @@ def pages(port):
 
 def main():
     binary = backends.find("prometheus")
-    if not binary:
-        agent_story.skip("no Prometheus on this machine")
+    version = subprocess.run([binary, "--version"], capture_output=True, text=True).stdout if binary else ""
+    if not version.startswith("prometheus, version 3"):
+        agent_story.skip("no Prometheus 3 on this machine, whose answers these are; `./dev peers` builds one")
     with agent_story.folder() as folder:
         from fault_test import Target
         target = Target(["# HELP up_down Goes up.\n# TYPE up_down gauge\nup_down"])
