@@ -3,7 +3,6 @@
 
 #include <snappy.h>
 
-#include <bit>
 #include <map>
 
 #include "core/proto/wire.h"
@@ -14,7 +13,6 @@ namespace {
 using proto::Reader;
 using proto::VarintSize;
 using proto::WireType;
-using proto::WriteFixed64;
 using proto::Writer;
 using proto::WriteTag;
 using proto::WriteVarint;
