@@ -80,6 +80,23 @@ void Declare(config::Object<ArpConfig>& o) {
           "/proc/net/arp.");
 }
 
+void Declare(config::Object<HwmonConfig>& o) {
+  o.Field("enabled", &HwmonConfig::enabled, kEnabled);
+  Pattern(o, "chip_include", &HwmonConfig::chip_include, "Chips to take in; empty is all.");
+  Pattern(o, "chip_exclude", &HwmonConfig::chip_exclude, "Chips to leave out; empty is none.");
+}
+
+void Declare(config::Object<PowerSupplyConfig>& o) {
+  o.Field("enabled", &PowerSupplyConfig::enabled, kEnabled);
+  Pattern(o, "ignored_supplies", &PowerSupplyConfig::ignored_supplies, "Supplies to leave out.");
+}
+
+void Declare(config::Object<TextfileConfig>& o) {
+  o.Field("enabled", &TextfileConfig::enabled, kEnabled);
+  o.Field("directories", &TextfileConfig::directories,
+          "Folders whose *.prom files are taken in; patterns as of a shell.");
+}
+
 void Declare(config::Object<HostConfig>& o) {
   o.Doc("The node's own health, under node_exporter's names.");
   o.Field("enabled", &HostConfig::enabled, "Whether the host is watched.");
@@ -119,6 +136,17 @@ void Declare(config::Object<HostConfig>& o) {
   o.Field("os", &HostConfig::os, "The operating system's name and version.");
   o.Field("dmi", &HostConfig::dmi, "The machine's make, from its firmware.");
   o.Field("selinux", &HostConfig::selinux, "Whether SELinux is on.");
+  o.Field("hwmon", &HostConfig::hwmon, "Temperatures, fans, voltages and power of the hardware.");
+  o.Field("thermal_zone", &HostConfig::thermal_zone, "Thermal zones and cooling devices.");
+  o.Field("cpufreq", &HostConfig::cpufreq, "Processor frequencies.");
+  o.Field("powersupplyclass", &HostConfig::powersupplyclass, "Batteries and power supplies.");
+  o.Field("rapl", &HostConfig::rapl, "Energy the processor took.");
+  o.Field("edac", &HostConfig::edac, "Memory errors found and corrected.");
+  o.Field("nvme", &HostConfig::nvme, "NVMe devices and namespaces.");
+  o.Field("mdadm", &HostConfig::mdadm, "Software RAID.");
+  o.Field("watchdog", &HostConfig::watchdog, "Watchdog timers.");
+  o.Field("xfs", &HostConfig::xfs, "XFS' own counters.");
+  o.Field("textfile", &HostConfig::textfile, "Series that scripts leave in files.");
 }
 
 }  // namespace picket::collectors::host

@@ -2,6 +2,7 @@
 #pragma once
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "core/base/clock.h"
 #include "core/config/object.h"
@@ -56,6 +57,18 @@ struct ArpConfig {
   std::string device_exclude;
   bool netlink = true;
 };
+struct HwmonConfig {
+  bool enabled = true;
+  std::string chip_include, chip_exclude;
+};
+struct PowerSupplyConfig {
+  bool enabled = true;
+  std::string ignored_supplies = "^$";
+};
+struct TextfileConfig {
+  bool enabled = true;
+  std::vector<std::string> directories;
+};
 struct StatConfig {
   bool enabled = true;
   bool softirq = false;
@@ -83,6 +96,10 @@ struct HostConfig {
   ArpConfig arp;
   Switch sockstat, softnet, udp_queues, conntrack, bonding, filefd, entropy, schedstat, kernel_hung;
   Switch time, timex, os, dmi, selinux;
+  HwmonConfig hwmon;
+  PowerSupplyConfig powersupplyclass;
+  TextfileConfig textfile;
+  Switch cpufreq, edac, mdadm, nvme, rapl, thermal_zone, watchdog, xfs;
 };
 
 void Declare(config::Object<Switch>& o);
@@ -95,6 +112,9 @@ void Declare(config::Object<NetstatConfig>& o);
 void Declare(config::Object<VmstatConfig>& o);
 void Declare(config::Object<NetClassConfig>& o);
 void Declare(config::Object<ArpConfig>& o);
+void Declare(config::Object<HwmonConfig>& o);
+void Declare(config::Object<PowerSupplyConfig>& o);
+void Declare(config::Object<TextfileConfig>& o);
 void Declare(config::Object<HostConfig>& o);
 
 }  // namespace picket::collectors::host

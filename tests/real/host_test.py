@@ -16,15 +16,15 @@ PEERS = pathlib.Path(os.environ.get("PICKET_PEERS", pathlib.Path.home() / ".cach
 BUILD = pathlib.Path(os.environ.get("PICKET_BUILD", "build/dev"))
 OURS = re.compile(r"^(node_(cpu_(seconds|guest_seconds|core_throttles|package_throttles)_total|cpu_isolated|memory_(?!numa)|load\d|disk_|filesystem_"
                   r"|network_|boot_time|context_switches|forks|intr_total|procs_|uname|pressure_|arp_|bonding_|nf_conntrack_|dmi_|entropy_|filefd_|kernel_hung_"
+                  r"|hwmon_|power_supply_|cpu_(scaling|frequency)_|edac_|md_|nvme_|rapl_|thermal_zone_|cooling_device_|watchdog_|xfs_|textfile_"
                   r"|netstat_|os_|schedstat_|selinux_|sockstat_|softnet_|time_|timex_|udp_queues|vmstat_|scrape_collector_success))")
 # Gauges that go both ways; a counter must lie between two readings.
 MOVING = re.compile(r"^node_(memory_|load|procs_|filesystem_(free|avail|files)|disk_io_now|arp_|entropy_available|filefd_allocated|netstat_Tcp_CurrEstab|nf_conntrack_entries$"
-                    r"|sockstat_|softnet_backlog|timex_|udp_queues)")
+                    r"|sockstat_|softnet_backlog|timex_|udp_queues|hwmon_|cpu_(scaling|frequency)|thermal_zone|cooling_device)")
 # Fields of /proc/meminfo that this version of node_exporter leaves out.
 EXTRA = re.compile(r"^node_memory_")
 # Collectors that Picket does not have yet tell that they succeeded, which is all that is seen of them here.
-MISSING = re.compile(r"^(bcache|bcachefs|btrfs|cpufreq|dmmultipath|edac|fibrechannel|hwmon|infiniband|ipvs|mdadm|nfs|nfsd|nvme|powersupplyclass|rapl|tapestats"
-                     r"|textfile|thermal_zone|watchdog|xfs|zfs)$")
+MISSING = re.compile(r"^(bcache|bcachefs|btrfs|dmmultipath|fibrechannel|infiniband|ipvs|nfs|nfsd|tapestats|zfs)$")
 
 
 def free_port():

@@ -83,7 +83,8 @@ std::map<std::string, double> Read(const HostConfig& config) {
 }
 
 /// "name{a="b"} 1" with its labels sorted, as our own series are printed.
-bool ParseSeries(std::string_view line, std::string& series, double& value) {
+bool ParseSeries(std::string_view line, const std::string& sysfs, std::string& series,
+                 double& value) {
   if (line.empty() || line[0] == '#') return false;
   const size_t space = line.rfind(' ');
   value = std::strtod(std::string(line.substr(space + 1)).c_str(), nullptr);
@@ -105,6 +106,9 @@ bool ParseSeries(std::string_view line, std::string& series, double& value) {
       name.remove_prefix(std::min(name.size(), i + (name.substr(i + 1).starts_with(',') ? 2 : 1)));
     }
   }
+  // A path of the recording machine, where ours has the unpacked tree's.
+  if (const std::string path(labels.Get("path")); path.starts_with("collector/fixtures/sys/"))
+    labels.Set("path", sysfs + path.substr(22));
   series = labels.Build().ToString();
   return true;
 }
@@ -133,6 +137,19 @@ std::string CollectorOf(std::string_view series) {
       {"node_procs_running", "stat"},
       {"node_procs_blocked", "stat"},
       {"node_softirqs_total", "stat"},
+      {"node_hwmon_", "hwmon"},
+      {"node_power_supply_", "powersupplyclass"},
+      {"node_cpu_scaling_", "cpufreq"},
+      {"node_edac_", "edac"},
+      {"node_md_", "mdadm"},
+      {"node_nvme_", "nvme"},
+      {"node_rapl_", "rapl"},
+      {"node_thermal_zone_", "thermal_zone"},
+      {"node_cooling_device_", "thermal_zone"},
+      {"node_watchdog_", "watchdog"},
+      {"node_xfs_", "xfs"},
+      {"node_textfile_scrape_error", "textfile"},
+      {"testmetric", "textfile"},
       {"node_arp_", "arp"},
       {"node_bonding_", "bonding"},
       {"node_nf_conntrack_", "conntrack"},
@@ -168,7 +185,8 @@ struct Tally {
   int passed = 0, total = 0;
 };
 
-int Compare(const fs::path& fixtures, const std::map<std::string, double>& got) {
+int Compare(const fs::path& fixtures, const std::string& sysfs,
+            const std::map<std::string, double>& got) {
   std::map<std::string, Tally> tallies;
   std::map<std::string, double> expected;
   const std::string text = ReadFile(fixtures / "e2e-output.txt");
@@ -176,7 +194,7 @@ int Compare(const fs::path& fixtures, const std::map<std::string, double>& got) 
   for (const std::string_view line : Split(text, '\n')) {
     std::string series;
     double value = 0;
-    if (!ParseSeries(line, series, value) || LeftOut(series)) continue;
+    if (!ParseSeries(line, sysfs, series, value) || LeftOut(series)) continue;
     const std::string collector = CollectorOf(series);
     others += collector.empty();
     if (collector.empty()) continue;
@@ -208,6 +226,44 @@ int Compare(const fs::path& fixtures, const std::map<std::string, double>& got) 
     std::printf("host/%s: %d of %d\n", collector.c_str(), tally.passed, tally.total);
   std::printf("host: %d further series are of collectors that Picket does not have\n", others);
   return failures == 0 ? 0 : 1;
+}
+
+/// Each folder of files beside what is expected of it alone.
+int CompareTextfiles(const fs::path& root) {
+  int passed = 0, total = 0;
+  for (const auto& entry : fs::directory_iterator(root)) {
+    if (entry.path().extension() != ".out") continue;
+    const std::string name = entry.path().stem();
+    HostConfig config;
+    config.textfile.directories = {root /
+                                   (name == "glob_extra_dimension" ? "*_extra_dimension" : name)};
+    std::map<std::string, double> expected, got;
+    const std::string text = ReadFile(entry.path());
+    for (const std::string_view line : Split(text, '\n')) {
+      std::string series;
+      double value = 0;
+      if (ParseSeries(line, "", series, value) && !series.starts_with("node_textfile_mtime"))
+        expected[series] = value;
+    }
+    for (const auto& [series, value] : Read(config)) {
+      const bool other = series.starts_with("node_") || series == "up";
+      if (!other || series == "node_textfile_scrape_error") got[series] = value;
+    }
+    ++total;
+    passed += got == expected;
+    if (got == expected) continue;
+    std::printf("  FAIL textfile/%s\n", name.c_str());
+    for (const auto& [series, value] : got) {
+      if (!expected.contains(series) || expected[series] != value)
+        std::printf("    got %s %s\n", series.c_str(), FormatFloat(value).c_str());
+    }
+    for (const auto& [series, value] : expected) {
+      if (!got.contains(series))
+        std::printf("    expected %s %s\n", series.c_str(), FormatFloat(value).c_str());
+    }
+  }
+  std::printf("host/textfile folders: %d of %d\n", passed, total);
+  return passed == total ? 0 : 1;
 }
 
 int Main(int argc, char** argv) {
@@ -243,13 +299,15 @@ int Main(int argc, char** argv) {
   config.arp.device_exclude = "nope";
   config.netclass.ignored_devices = "(dmz|int)";
   config.netclass.ignore_invalid_speed = true;
+  config.hwmon.chip_include = "(applesmc|asus_nb_wmi|coretemp|hwmon4|ieee80211|nct6779)";
+  config.textfile.directories = {fixtures / "textfile/two_metric_files"};
   std::map<std::string, double> got = Read(config);
   // node_exporter asked the kernel it ran on for `lo`; so do we.
   for (const auto& [series, value] : Read(HostConfig{})) {
     if (CollectorOf(series) == "netdev" && series.find("device=\"lo\"") != std::string::npos)
       got.emplace(series, value);
   }
-  const int code = Compare(fixtures, got);
+  const int code = Compare(fixtures, config.sysfs, got) | CompareTextfiles(fixtures / "textfile");
   fs::remove_all(work);
   return code;
 }

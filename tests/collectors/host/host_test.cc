@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <mutex>
 
 #include "collectors/host/file.h"
@@ -202,6 +203,60 @@ TEST_F(Changing, CountersDoNotGoBack) {
   Write("proc/stat", "cpu0 1 1 1 1 0 0 0 0 0 0\n");  // the processor was away
   reader.Collect(3000);
   EXPECT_DOUBLE_EQ(intake.last["node_cpu_seconds_total{cpu=\"0\", mode=\"user\"}"], 0.01);
+}
+
+TEST_F(Changing, TextfilesAreReadAnewWhenTheyChangeAndLeftOutWhenTheyAreWrong) {
+  std::filesystem::create_directories(root + "/text");
+  Write("text/a.prom", "# TYPE jobs_total counter\njobs_total{name=\"x\\\"y\"} 1\nbare +Inf\n");
+  Write("text/b.prom", "other 1 1441205977284\n");
+  Write("text/c.txt", "not_one 1\n");
+  HostConfig config = Recorded(root);
+  config.textfile.directories = {root + "/te*"};
+  HostReader reader(config, "n", intake, clock);
+  reader.Collect(1000);
+  EXPECT_EQ(intake.last["jobs_total{name=\"x\\\"y\"}"], 1);
+  EXPECT_EQ(intake.last["bare"], std::numeric_limits<double>::infinity());
+  EXPECT_FALSE(intake.last.contains("other"));
+  EXPECT_FALSE(intake.last.contains("not_one"));
+  EXPECT_EQ(intake.last["node_textfile_scrape_error"], 1);
+  EXPECT_TRUE(
+      intake.last.contains("node_textfile_mtime_seconds{file=\"" + root + "/text/a.prom\"}"));
+
+  Write("text/new", "jobs_total{name=\"z\"} 2\n");  // as a script does: aside, then renamed
+  std::filesystem::rename(root + "/text/new", root + "/text/a.prom");
+  std::filesystem::remove(root + "/text/b.prom");
+  reader.Collect(2000);
+  EXPECT_EQ(intake.last["jobs_total{name=\"z\"}"], 2);
+  EXPECT_TRUE(IsStaleNan(intake.last["bare"]));
+  EXPECT_EQ(intake.last["node_textfile_scrape_error"], 0);
+  for (const char* bad : {"1a 1\n", "a{b=\"c\" 1\n", "a{b=c} 1\n", "a x\n", "a{b=\"c} 1\n",
+                          "a{b=\"1\",b=\"2\"} 1\n", "a\n", "a{b=\"\xff\"} 1\n"}) {
+    Write("text/bad.prom", bad);
+    reader.Collect(3000);
+    EXPECT_EQ(intake.last["node_textfile_scrape_error"], 1) << bad;
+    EXPECT_EQ(intake.last["jobs_total{name=\"z\"}"], 2) << bad;
+    std::filesystem::remove(root + "/text/bad.prom");
+  }
+}
+
+TEST_F(Changing, ADeviceInSysfsThatGoesAndComesBackIsReadAnew) {
+  const auto device = [this](const char* mtu) {
+    std::filesystem::create_directories(root + "/sys/class/net/eth0");
+    Write("sys/class/net/eth0/operstate", "up\n");
+    Write("sys/class/net/eth0/mtu", mtu);
+  };
+  device("1500\n");
+  HostReader reader(Recorded(root), "n", intake, clock);
+  const std::string mtu = "node_network_mtu_bytes{device=\"eth0\"}";
+  reader.Collect(1000);
+  EXPECT_EQ(intake.last[mtu], 1500);
+  std::filesystem::remove_all(root + "/sys/class/net/eth0");
+  reader.Collect(2000);
+  EXPECT_TRUE(IsStaleNan(intake.last[mtu]));
+  reader.Collect(3000);
+  device("9000\n");
+  reader.Collect(4000);
+  EXPECT_EQ(intake.last[mtu], 9000);
 }
 
 TEST_F(Changing, RefusedSeriesAreAskedForAgain) {
