@@ -33,11 +33,11 @@ void CheckFiles(const FileSdConfig& c, config::Reporter& r) {
 
 /// Prometheus' other kinds, so that a configuration that uses one is told by name.
 constexpr std::string_view kOther[] = {
-    "aws",        "azure",     "consul",      "digitalocean", "dns",      "docker",   "dockerswarm",
-    "ec2",        "ecs",       "elasticache", "eureka",       "gce",      "hetzner",  "ionos",
-    "kubernetes", "kuma",      "lightsail",   "linode",       "marathon", "msk",      "nerve",
-    "nomad",      "oci",       "openstack",   "outscale",     "ovhcloud", "puppetdb", "rds",
-    "scaleway",   "serverset", "stackit",     "triton",       "uyuni",    "vultr"};
+    "aws",         "azure",    "consul",   "digitalocean", "dockerswarm", "ec2",        "ecs",
+    "elasticache", "eureka",   "gce",      "hetzner",      "ionos",       "kubernetes", "kuma",
+    "lightsail",   "linode",   "marathon", "msk",          "nerve",       "nomad",      "oci",
+    "openstack",   "outscale", "ovhcloud", "puppetdb",     "rds",         "scaleway",   "serverset",
+    "stackit",     "triton",   "uyuni",    "vultr"};
 
 }  // namespace
 
@@ -65,6 +65,8 @@ void Declare(config::Object<DiscoveryConfig>& o) {
   o.Field("static_configs", &DiscoveryConfig::static_configs, "Targets written down here.");
   o.Field("file_sd_configs", &DiscoveryConfig::file_sd_configs, "Targets from files.");
   o.Field("http_sd_configs", &DiscoveryConfig::http_sd_configs, "Targets from an HTTP server.");
+  o.Field("docker_sd_configs", &DiscoveryConfig::docker_sd_configs, "Containers as targets.");
+  o.Field("dns_sd_configs", &DiscoveryConfig::dns_sd_configs, "Targets from DNS records.");
   for (const std::string_view kind : kOther) {
     o.Unsupported(std::string(kind) + "_sd_configs", fmt::format("discovery by {}", kind));
   }

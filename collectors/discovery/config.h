@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "collectors/discovery/dns/config.h"
+#include "collectors/discovery/docker/config.h"
 #include "collectors/discovery/http/config.h"
 #include "core/base/clock.h"
 #include "core/config/object.h"
@@ -28,6 +30,8 @@ struct DiscoveryConfig {
   std::vector<StaticConfig> static_configs;
   std::vector<FileSdConfig> file_sd_configs;
   std::vector<HttpSdConfig> http_sd_configs;
+  std::vector<DockerSdConfig> docker_sd_configs;
+  std::vector<DnsSdConfig> dns_sd_configs;
 };
 
 void Declare(config::Object<StaticConfig>& o);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collectors/discovery/discoverer.h"
 
+#include "collectors/discovery/dns/dns.h"
+#include "collectors/discovery/docker/docker.h"
 #include "collectors/discovery/file.h"
 #include "collectors/discovery/http/http.h"
 
@@ -43,6 +45,10 @@ std::vector<std::shared_ptr<Discoverer>> MakeDiscoverers(const DiscoveryConfig& 
     out.push_back(std::make_shared<FileDiscoverer>(files, environment.clock));
   for (const HttpSdConfig& http : config.http_sd_configs)
     out.push_back(std::make_shared<HttpDiscoverer>(http, environment));
+  for (const DockerSdConfig& docker : config.docker_sd_configs)
+    out.push_back(std::make_shared<DockerDiscoverer>(docker, environment));
+  for (const DnsSdConfig& dns : config.dns_sd_configs)
+    out.push_back(std::make_shared<DnsDiscoverer>(dns, environment));
   return out;
 }
 

@@ -19,6 +19,7 @@ VENDOR = {
     "prometheus/": {"agent/telemetry"},
     "openssl/": {"core/net", "core/relabel", "exporters/signals", "agent/api"},
     "boost/beast": {"core/net"},
+    "ares.h": {"collectors/discovery"},
     "snappy": {"exporters/remote_write", "exporters/loki"},
     "simdjson": {"collectors/logs", "collectors/otlp", "collectors/discovery", "exporters/loki", "exporters/signals"},
 }

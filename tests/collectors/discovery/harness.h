@@ -96,7 +96,10 @@ class Remote : public testing::Test {
     EXPECT_TRUE(config) << config.error().ToString();
     auto all = MakeDiscoverers(*config, Env());
     EXPECT_EQ(all.size(), 1u);
-    watched_ = all.at(0);
+    return Watch(all.at(0));
+  }
+  Discoverer& Watch(std::shared_ptr<Discoverer> one) {
+    watched_ = std::move(one);
     EXPECT_TRUE(watched_->Start(tasks_, [this] {
       std::lock_guard lock(mutex_);
       rang_ = true;
