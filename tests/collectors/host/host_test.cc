@@ -331,7 +331,7 @@ TEST(StatfsGuard, GivesUpAMountThatHangsAndComesBackToIt) {
   std::condition_variable changed;
   bool open = false;
   int hanging = 0;
-  StatfsGuard guard(Milliseconds(20), [&](const char* path, struct statvfs* out) {
+  StatfsGuard guard(Milliseconds(2000), [&](const char* path, struct statvfs* out) {
     if (std::string(path) == "/hangs") {
       std::unique_lock lock(mutex);
       ++hanging;
