@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/store/tsdb/story.h"
+#include "tests/support/effort.h"
 
 namespace picket::store::tsdb {
 namespace {
@@ -171,8 +172,10 @@ TEST_F(LifeTest, IdsAreUsedAgainOnlyWhenTheirSamplesAreGone) {
 
 TEST_F(LifeTest, RestartingPodsLeaveMemoryFlat) {
   // A pod a second, for three hours: each a source with twenty series of its own.
+  using picket::testing::Rounds;
+  const int pods = Rounds(3 * 3600);
   TsdbConfig config;
-  config.retention = minutes(20);
+  config.retention = minutes(Rounds(20));
   TempDir dir;
   TsdbOptions options;
   options.data_dir = dir.path();
@@ -181,7 +184,7 @@ TEST_F(LifeTest, RestartingPodsLeaveMemoryFlat) {
   store_ = *Tsdb::Open(std::move(options));
   TsdbStats early, late;
   uintmax_t early_file = 0;
-  for (int pod = 0; pod < 3 * 3600; ++pod) {
+  for (int pod = 0; pod < pods; ++pod) {
     clock_.Advance(seconds(1));
     const std::string name = "pod-" + std::to_string(pod);
     const SourceId s = store_->OpenSource(name);
@@ -194,7 +197,7 @@ TEST_F(LifeTest, RestartingPodsLeaveMemoryFlat) {
     Row(s, 1, clock_.NowMs() + 500, row);
     store_->CloseSource(s);
     if (pod % 10 == 0) store_->Maintain();
-    if (pod == 3600) {
+    if (pod == pods / 3) {
       early = store_->Stats();
       early_file = std::filesystem::file_size(dir.path() + "/series.tsdb");
     }
