@@ -172,7 +172,7 @@ TEST_F(LifeTest, IdsAreUsedAgainOnlyWhenTheirSamplesAreGone) {
 
 TEST_F(LifeTest, RestartingPodsLeaveMemoryFlat) {
   // A pod a second, for three hours: each a source with twenty series of its own.
-  using picket::testing::Rounds;
+  using picket::Rounds;
   const int pods = Rounds(3 * 3600);
   TsdbConfig config;
   config.retention = minutes(Rounds(20));
