@@ -10,7 +10,8 @@ namespace {
 TEST(Params, AreReadFromTheQueryAndAForm) {
   const Params p("query=a%2Bb+c&match[]=x&match[]=y&empty=", "timeout=5s&match%5B%5D=z");
   EXPECT_EQ(p.Get("query"), "a+b c");
-  EXPECT_THAT(p.All("match[]"), testing::ElementsAre("z", "x", "y")) << "a form comes first, as in Go";
+  EXPECT_THAT(p.All("match[]"), testing::ElementsAre("z", "x", "y"))
+      << "a form comes first, as in Go";
   EXPECT_EQ(p.Get("timeout"), "5s");
   EXPECT_EQ(p.Get("none"), "");
   EXPECT_FALSE(p.Has("none"));
