@@ -224,9 +224,10 @@ def main():
             settle(picket, backend, load)
         finally:
             picket.process.kill()
-        print(f"{KILLS} kills: {load.written} lines and {len(load.acknowledged)} spans acknowledged, none lost; "
-              f"{sum(n - 1 for n in backend.lines.values())} lines, {sum(n - 1 for n in backend.spans.values())} spans twice; "
-              f"{len(backend.samples)} samples, {sum(n - 1 for n in backend.samples.values())} twice")
+        with backend.lock:  # a request may still be on its way in
+            print(f"{KILLS} kills: {load.written} lines and {len(load.acknowledged)} spans acknowledged, none lost; "
+                  f"{sum(n - 1 for n in backend.lines.values())} lines, {sum(n - 1 for n in backend.spans.values())} spans twice; "
+                  f"{len(backend.samples)} samples, {sum(n - 1 for n in backend.samples.values())} twice")
 
 
 def settle(picket, backend, load):
